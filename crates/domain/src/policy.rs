@@ -372,7 +372,7 @@ mod tests {
         /// that the table covers.
         #[test]
         fn canonical_path_is_unambiguous(path in "(/[a-z.%;]{0,3}){0,4}") {
-            prop_assert!(!is_canonical(&path) || is_unambiguous_path(&path));
+            prop_assert!(!is_canonical_path(&path) || is_unambiguous_path(&path));
         }
 
         /// Decoding escapes and resolving dot segments, in any order and any number of times, reveals no hidden

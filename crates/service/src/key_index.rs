@@ -31,6 +31,8 @@ const MAX_PEERS_PER_KEY: usize = 16;
 #[derive(Default)]
 pub(crate) struct KeyIndex {
     keys: RwLock<FxHashSet<IndexedEntry>>,
+    /// The last change to a key that the store has delivered. Locked while changes are applied.
+    delivered: Mutex<Revision>,
     /// The keys that have [`KeyActivity`] and whose usage has been written at least once.
     active: Mutex<Vec<Arc<KeyEntry>>>,
 }
@@ -73,9 +75,28 @@ impl KeyIndex {
         self.keys.read().get(hash).map(|entry| entry.0.clone())
     }
 
+    /// Sets the last change that a snapshot, whose keys have been added with [`Self::insert`], includes.
+    pub(crate) fn finish_loading(&self, revision: Revision) {
+        *self.delivered.lock() = revision;
+    }
+
+    /// Returns the last change that the store has delivered.
+    pub(crate) fn delivered(&self) -> Revision {
+        *self.delivered.lock()
+    }
+
+    /// Applies a change that this service has committed. Ignores a change that the store has already delivered, because
+    /// a later change may have removed the key.
+    pub(crate) fn apply_commit(&self, stored: StoredKey) {
+        let delivered = self.delivered.lock();
+        if stored.revision > *delivered {
+            self.insert(stored);
+        }
+    }
+
     /// Adds a key or applies a change to it. A change that is older than the known state of the key is ignored, because
     /// changes can arrive in any order.
-    pub(crate) fn apply(&self, stored: StoredKey) {
+    pub(crate) fn insert(&self, stored: StoredKey) {
         let known = self.get(&stored.hash);
         if let Some(known) = known.filter(|known| known.id == stored.info.id) {
             known.apply(stored);
@@ -94,9 +115,11 @@ impl KeyIndex {
         }
     }
 
-    /// Applies changes from the store.
-    pub(crate) fn apply_all(&self, changes: KeyChanges) {
-        changes.stored.into_iter().for_each(|key| self.apply(key));
+    /// Applies changes that the store has delivered.
+    pub(crate) fn apply_delivered(&self, changes: KeyChanges) {
+        let mut delivered = self.delivered.lock();
+        *delivered = changes.revision;
+        changes.stored.into_iter().for_each(|key| self.insert(key));
         for hash in changes.removed {
             if let Some(entry) = self.keys.write().take(&hash) {
                 entry.0.lock().is_removed = true;
@@ -181,7 +204,9 @@ impl KeyEntry {
         if stored.revision >= state.revision {
             let KeyAuthInfo { name, scopes, revoked_at, .. } = stored.info;
             state.revision = stored.revision;
-            (state.name, state.scopes, state.revoked_at) = (name, scopes, revoked_at);
+            (state.name, state.scopes) = (name, scopes);
+            // A revocation is final, whatever the store returns.
+            state.revoked_at = state.revoked_at.or(revoked_at);
         }
     }
 }
@@ -245,5 +270,119 @@ impl Eq for IndexedEntry {}
 impl Hash for IndexedEntry {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use rand::rngs::SysRng;
+    use ulkeys_domain::decision::Decision;
+    use ulkeys_domain::{Scope, Secret};
+
+    use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn stored_key(revision: u64) -> StoredKey {
+        let info = KeyAuthInfo {
+            id: KeyId::generate(&mut SysRng).expect("randomness"),
+            name: KeyName::parse("key").expect("valid"),
+            scopes: Scopes::new([Scope::Read]).expect("not empty"),
+            created_at: Timestamp::from_millis(1).expect("in range"),
+            revoked_at: None,
+        };
+        let hash = Secret::generate(&mut SysRng).expect("randomness").hash();
+        StoredKey { hash, info, revision: Revision(revision) }
+    }
+
+    fn renamed(key: &StoredKey, name: &str, revision: u64) -> StoredKey {
+        let info = KeyAuthInfo { name: KeyName::parse(name).expect("valid"), ..key.info.clone() };
+        StoredKey { info, revision: Revision(revision), ..key.clone() }
+    }
+
+    fn delivered(revision: u64, stored: Vec<StoredKey>, removed: Vec<KeyHash>) -> KeyChanges {
+        KeyChanges { revision: Revision(revision), stored, removed, is_from_outside: false }
+    }
+
+    fn name_of(index: &KeyIndex, key: &StoredKey) -> Option<String> {
+        index.get(&key.hash).map(|entry| entry.info().name.as_str().to_owned())
+    }
+
+    #[test]
+    fn change_older_than_known_state_is_ignored() {
+        let index = KeyIndex::default();
+        let key = stored_key(1);
+        index.apply_commit(key.clone());
+        index.apply_commit(renamed(&key, "third", 3));
+        index.apply_commit(renamed(&key, "second", 2));
+        assert_eq!(name_of(&index, &key).as_deref(), Some("third"));
+    }
+
+    #[test]
+    fn late_commit_does_not_add_removed_key_again() {
+        let index = KeyIndex::default();
+        let key = stored_key(1);
+        index.apply_delivered(delivered(2, vec![key.clone()], vec![key.hash]));
+        index.apply_commit(key.clone());
+        assert_eq!(name_of(&index, &key), None);
+    }
+
+    #[test]
+    fn key_in_use_is_rejected_after_it_is_removed_or_revoked() {
+        let index = KeyIndex::default();
+        let (revoked, removed) = (stored_key(1), stored_key(2));
+        [&revoked, &removed].into_iter().for_each(|key| index.apply_commit(key.clone()));
+        let [used_revoked, used_removed] = [&revoked, &removed].map(|key| index.get(&key.hash).expect("known"));
+        assert_eq!(used_revoked.lock().check_active(), Ok(()));
+
+        let at = Timestamp::from_millis(5).expect("in range");
+        let revocation = KeyAuthInfo { revoked_at: Some(at), ..revoked.info.clone() };
+        index.apply_commit(StoredKey { info: revocation, revision: Revision(3), ..revoked.clone() });
+        index.apply_delivered(delivered(4, Vec::new(), vec![removed.hash]));
+        assert_eq!(used_revoked.lock().check_active(), Err(Rejection::Revoked));
+        assert_eq!(used_removed.lock().check_active(), Err(Rejection::Unknown));
+
+        index.apply_delivered(delivered(5, vec![renamed(&revoked, "active again", 5)], Vec::new()));
+        assert_eq!(used_revoked.lock().check_active(), Err(Rejection::Revoked), "a revocation is final");
+    }
+
+    #[test]
+    fn row_with_another_identifier_replaces_key() {
+        let index = KeyIndex::default();
+        let key = stored_key(1);
+        index.apply_commit(key.clone());
+        let former = index.get(&key.hash).expect("known");
+        let other = KeyAuthInfo { id: stored_key(0).info.id, ..key.info.clone() };
+        index.apply_delivered(delivered(
+            2,
+            vec![StoredKey { info: other.clone(), revision: Revision(2), ..key }],
+            vec![],
+        ));
+        assert_eq!(former.lock().check_active(), Err(Rejection::Unknown));
+        assert_eq!(index.get(&former.hash).expect("known").info(), other);
+    }
+
+    #[test]
+    fn activity_expires_an_hour_after_last_request_once_it_is_written() {
+        let index = KeyIndex::default();
+        let key = stored_key(1);
+        index.apply_commit(key.clone());
+        let entry = index.get(&key.hash).expect("known");
+        let mut state = entry.lock();
+        state.activity().note_peer(PEER, Duration::from_secs(1));
+        state.activity().usage.record_rejected(Decision::Scope, key.info.created_at, true);
+        drop(state);
+        index.track_activity(vec![entry.clone()]);
+        index.remove_expired_activity(ACTIVITY_RETENTION * 2);
+        assert!(entry.lock().known_activity().is_some(), "the usage is not written yet");
+
+        let mut batch = ulkeys_store::UsageBatch::empty();
+        entry.lock().activity().usage.move_into(key.info.id, &mut batch);
+        index.remove_expired_activity(ACTIVITY_RETENTION);
+        assert!(entry.lock().known_activity().is_some_and(|activity| activity.is_known_peer(PEER)));
+        index.remove_expired_activity(ACTIVITY_RETENTION + Duration::from_secs(1));
+        assert!(entry.lock().known_activity().is_none() && index.active.lock().is_empty());
     }
 }

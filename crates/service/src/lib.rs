@@ -49,10 +49,10 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use ulkeys_api::{DatabaseProblem, KeyEvent};
+use ulkeys_api::DatabaseProblem;
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::rate_limit::WINDOW;
-use ulkeys_store::{Revision, Store, StoreError};
+use ulkeys_store::{Store, StoreError};
 
 pub use checkpoints::CheckpointConfig;
 pub use config::{Account, Config, Timing};
@@ -93,8 +93,6 @@ pub async fn listen(port: u16) -> std::io::Result<Vec<TcpListener>> {
 pub struct KeyService {
     store: Arc<dyn Store>,
     index: Arc<KeyIndex>,
-    /// The last change to a key that the index contains.
-    revision: Revision,
     config: Config,
 }
 
@@ -106,8 +104,8 @@ impl KeyService {
     pub async fn load(store: Arc<dyn Store>, config: Config) -> Result<Self, StoreError> {
         let index = Arc::new(KeyIndex::default());
         let loading = index.clone();
-        let revision = store.snapshot(Box::new(move |key| loading.apply(key))).await?;
-        Ok(Self { store, index, revision, config })
+        index.finish_loading(store.snapshot(Box::new(move |key| loading.insert(key))).await?);
+        Ok(Self { store, index, config })
     }
 
     /// Serves on `listeners` until `shutdown` is cancelled, then finishes open requests, flushes pending usage, and
@@ -118,13 +116,12 @@ impl KeyService {
     pub async fn serve(self, listeners: Vec<TcpListener>, shutdown: CancellationToken) -> std::io::Result<()> {
         let address = listeners.first().ok_or(ErrorKind::InvalidInput)?.local_addr()?;
         let state = ServiceState::new(self.store, self.index, self.config, address, shutdown.clone());
-        serve_requests(state, self.revision, listeners, shutdown).await
+        serve_requests(state, listeners, shutdown).await
     }
 }
 
 async fn serve_requests(
     state: Arc<ServiceState>,
-    loaded: Revision,
     listeners: Vec<TcpListener>,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
@@ -139,7 +136,7 @@ async fn serve_requests(
         );
     let background = state.clone();
     let follower = tokio::spawn(async move {
-        restart_on_panic("key changes", || follow_key_changes(background.clone(), loaded)).await;
+        restart_on_panic("key changes", || follow_key_changes(background.clone())).await;
     });
     let background = state.clone();
     let remover = tokio::spawn(async move {
@@ -214,20 +211,11 @@ async fn delete_expired_runs(state: Arc<ServiceState>) {
     }
 }
 
-/// Applies the changes to keys that other programs make to the database, and those of this process whose result was
-/// lost. After changes by another program, publishes [`KeyEvent::Resync`], so that every subscriber lists the keys
-/// again.
-async fn follow_key_changes(state: Arc<ServiceState>, loaded: Revision) {
-    let mut revision = loaded;
+/// Follows the changes to keys; see [`ServiceState::follow_key_changes`].
+async fn follow_key_changes(state: Arc<ServiceState>) {
     while state.shutdown.run_until_cancelled(tokio::time::sleep(KEY_CHANGES_INTERVAL)).await.is_some() {
-        // The store logs why it fails.
-        let Ok(changes) = state.store.changes_since(revision, state.index.clone()).await else { continue };
-        revision = changes.revision;
-        let is_from_outside = changes.is_from_outside;
-        state.index.apply_all(changes);
-        if is_from_outside {
-            state.publish(KeyEvent::Resync);
-        }
+        // The store logs why it fails. The next attempt finds the same changes.
+        let _ = state.follow_key_changes().await;
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use ulkeys_api::KeyEvent;
 use ulkeys_domain::{AccountId, Timestamp};
-use ulkeys_store::{AccountStore, Committed, Store, WriteResult};
+use ulkeys_store::{AccountStore, Committed, Store, StoreError, WriteResult};
 
 use crate::checkpoints::CheckpointStore;
 use crate::clock::Clock;
@@ -31,6 +31,8 @@ pub(crate) struct ServiceState {
     /// The data of the embedded service's only account.
     pub(crate) account: Arc<dyn AccountStore>,
     pub(crate) index: Arc<KeyIndex>,
+    /// Held while changes are requested from the store, so that they are applied in order.
+    following: tokio::sync::Mutex<()>,
     pub(crate) clock: Clock,
     pub(crate) config: Config,
     /// The address on which the service listens.
@@ -65,6 +67,7 @@ impl ServiceState {
             address,
             usage: UsageRecorder::new(index.clone()),
             index,
+            following: tokio::sync::Mutex::default(),
             peer_limiter: PeerLimiter::default(),
             metrics: Metrics::new(),
             checkpoints,
@@ -99,10 +102,29 @@ impl ServiceState {
     ) -> Result<T, ApiError> {
         let state = self.clone();
         let committed = tokio::spawn(async move {
-            let Committed { value, change, .. } = change.await?;
-            change.into_iter().for_each(|key| state.index.apply(key));
+            let Committed { value, change, revision } = change.await?;
+            match change {
+                Some(key) => state.index.apply_commit(key),
+                // The write found the key as an earlier write has left it, and the result of that write may be lost.
+                None if revision > state.index.delivered() => state.follow_key_changes().await?,
+                None => {}
+            }
             Ok(value)
         });
         committed.await.unwrap_or(Err(ApiError::Panicked))
+    }
+
+    /// Applies the changes to keys that other programs have made to the database, and those of this service whose result
+    /// was lost. After changes by another program, publishes [`KeyEvent::Resync`], so that every subscriber lists the
+    /// keys again.
+    pub(crate) async fn follow_key_changes(&self) -> Result<(), StoreError> {
+        let _following = self.following.lock().await;
+        let changes = self.store.changes_since(self.index.delivered(), self.index.clone()).await?;
+        let is_from_outside = changes.is_from_outside;
+        self.index.apply_delivered(changes);
+        if is_from_outside {
+            self.publish(KeyEvent::Resync);
+        }
+        Ok(())
     }
 }

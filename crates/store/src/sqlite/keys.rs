@@ -124,8 +124,8 @@ pub(super) fn list_active(connection: &Connection) -> rusqlite::Result<Vec<KeyRe
         .collect()
 }
 
-/// Renames an active key, and returns it. `is_revoked` returns whether the key is revoked although the database contains
-/// it as active.
+/// Renames an active key, and returns it. `is_revoked` returns whether the key is revoked although the database
+/// contains it as active.
 pub(super) fn rename(
     connection: &mut Connection,
     latest: Revision,

@@ -1,5 +1,5 @@
-//! Tests of writes that fail. The store in memory fails on demand; a caller must be able to repeat the write, whether it
-//! was committed or not.
+//! Tests of writes that fail. The store in memory fails on demand; a caller must be able to repeat the write, whether
+//! it was committed or not.
 
 use std::sync::Arc;
 
