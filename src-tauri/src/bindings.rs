@@ -8,7 +8,8 @@ use ulkeys_api::training::{
 use ulkeys_api::{
     ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, ApiKey, ChangeCount, CheckReport, CheckResult, CreateKey,
     DatabaseHealth, DatabaseProblem, DiskFull, ErrorCode, FormatProblem, HourlyUsage, KeyClient, KeyCounts, KeyEvent,
-    KeyList, KeyStatus, KeyUsage, KeyUse, OutsideChange, RecordFailure, RevokedKey, SortBy, StopCause, WritesStopped,
+    KeyList, KeyStatus, KeyUsage, KeyUse, OutsideChange, RecordFailure, RejectionGroup, RevokedKey, SortBy, StopCause,
+    WritesStopped,
 };
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::storage::StorageLimits;
@@ -71,6 +72,7 @@ fn generate_bindings() -> String {
         CreateKey,
         RevokedKey,
         KeyUse,
+        RejectionGroup,
         KeyEvent,
         Decision,
         HourlyUsage,

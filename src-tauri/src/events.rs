@@ -29,7 +29,7 @@ pub(crate) enum AppEvent {
         system_language: Language,
         regions: FormatRegions,
     },
-    /// One or more keys changed.
+    /// One or more keys or training runs changed, or requests were rejected.
     Keys { event: KeyEvent },
     /// A key was copied to the clipboard or removed from it.
     #[serde(rename_all = "camelCase")]

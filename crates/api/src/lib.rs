@@ -24,7 +24,10 @@ pub use usage::{
     ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY,
 };
 
+use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{KeyId, Secret, Timestamp};
+
+use training::{DeletedRun, TrainingRun};
 
 /// Response of `POST /api/api-keys`: the key's metadata and, only in this response, the key itself.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -98,7 +101,8 @@ pub struct ResourceCounts {
     pub models: u64,
 }
 
-/// A change to a key, as sent by the event stream `GET /api/api-keys/events`.
+/// A change to a key or to a training run, or rejected requests, as sent by the event stream
+/// `GET /api/api-keys/events`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum KeyEvent {
@@ -114,8 +118,44 @@ pub enum KeyEvent {
         /// The latest use of each key.
         uses: Vec<KeyUse>,
     },
-    /// Events may have been missed, so list the keys again. This is also the first event of each stream.
+    /// Requests were rejected. Rejections within the same fraction of a second are sent together. Only callers that may
+    /// read the activity receive this event.
+    #[serde(rename_all = "camelCase")]
+    Rejected {
+        /// The rejected requests, grouped by key, outcome and client; at most 50 groups, the latest rejection first.
+        groups: Vec<RejectionGroup>,
+        /// Number of rejected requests that are not in any of the groups, because there were too many groups.
+        #[ts(type = "number")]
+        more_requests: u64,
+    },
+    /// A training run started, reported, ended or was cancelled. Contains the run as the list of runs shows it. Changes
+    /// of a run within the same fraction of a second are sent together. Only callers that may read runs receive this
+    /// event.
+    RunChanged(Box<TrainingRun>),
+    /// A training run was deleted. Only callers that may read runs receive this event.
+    RunDeleted(DeletedRun),
+    /// Events may have been missed, so list the keys and the runs again. This is also the first event of each stream.
     Resync,
+}
+
+/// Rejected requests with the same key, outcome and client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RejectionGroup {
+    /// Identifier of the key; `null` if the requests presented no key of this service.
+    #[ts(type = "string | null")]
+    #[schema(required = true)]
+    pub key_id: Option<KeyId>,
+    /// Reason for the rejections.
+    pub outcome: Decision,
+    /// IP address of the client; `0.0.0.0` if the group combines rejections from many addresses.
+    pub peer: String,
+    /// Number of rejected requests.
+    #[ts(type = "number")]
+    pub requests: u64,
+    /// When the last of the requests was rejected.
+    #[ts(type = "string")]
+    pub last_at: Timestamp,
 }
 
 /// The latest use of one key.

@@ -169,8 +169,8 @@ impl ApiClient {
         self.send_with_retries(request).await
     }
 
-    /// Streams the changes to keys that occur after this call, beginning with [`KeyEvent::Resync`]. The stream ends
-    /// when the connection is closed.
+    /// Streams the changes to keys and runs, and the rejections, that occur after this call, beginning with
+    /// [`KeyEvent::Resync`]. The stream ends when the connection is closed.
     ///
     /// # Errors
     /// Returns [`ApiClientError`] if the stream cannot be opened.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use ulkeys_domain::decision::Rejection;
+use ulkeys_domain::policy::RequiredScopes;
 use ulkeys_domain::{Actor, KeyId};
 
+use crate::actions::Action;
 use crate::key_index::KeyEntry;
 
 /// An accepted caller.
@@ -39,6 +41,14 @@ impl Caller {
         match self {
             Self::Session => Ok(()),
             Self::Key(key) => key.lock().check_active(),
+        }
+    }
+
+    /// Returns whether the caller may perform another action than the one that its request was authorized for.
+    pub(crate) fn may(&self, action: Action) -> bool {
+        match (self, action.required_scopes()) {
+            (Self::Session, _) | (_, RequiredScopes::AnyKey) => true,
+            (Self::Key(key), RequiredScopes::AnyOf(allowed)) => key.lock().scopes.intersects(allowed),
         }
     }
 }

@@ -16,6 +16,7 @@ mod concurrency;
 mod config;
 mod download;
 mod error;
+mod events;
 mod key_index;
 mod key_rate_limits;
 mod loopback_guard;
@@ -24,9 +25,11 @@ mod openapi;
 mod peer_limiter;
 mod pending_usage;
 mod pipeline;
+mod rejection_groups;
 mod request_context;
 mod request_trace;
 mod routes;
+mod run_events;
 mod server;
 mod session;
 mod setting;
@@ -142,6 +145,10 @@ async fn serve_requests(
     let remover = tokio::spawn(async move {
         restart_on_panic("run retention", || delete_expired_runs(background.clone())).await;
     });
+    let background = state.clone();
+    let run_publisher = tokio::spawn(async move {
+        restart_on_panic("run events", || publish_run_changes(background.clone())).await;
+    });
     let gauge = state.metrics.connections_gauge().clone();
     let (router, actions) = routes::build_router(state.clone());
     let pipeline = Pipeline { state: state.clone(), router, actions: Arc::new(actions) };
@@ -163,7 +170,7 @@ async fn serve_requests(
     }
     // Wait for the other background tasks, because they keep the store open. An open store holds the lock on the
     // database, which the next instance of the service needs.
-    for task in [sweeper, follower, remover] {
+    for task in [sweeper, follower, remover, run_publisher] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a background task failed");
         }
@@ -174,6 +181,11 @@ async fn serve_requests(
 /// Publishes and persists usage until the service stops.
 async fn run_usage_recorder(state: Arc<ServiceState>) {
     state.usage.run_until_shutdown(&*state.store, &state.events, &state.config, &state.shutdown).await;
+}
+
+/// Publishes changes of training runs until the service stops.
+async fn publish_run_changes(state: Arc<ServiceState>) {
+    state.run_events.run_until_shutdown(&*state.account, &state.events, &state.shutdown).await;
 }
 
 /// Removes expired rate-limit counters periodically.
@@ -194,7 +206,10 @@ async fn delete_expired_runs(state: Arc<ServiceState>) {
         if let Some(retention) = retention.filter(|_| retention == former) {
             while !state.shutdown.is_cancelled() {
                 match state.store.purge_runs(state.now(), retention).await {
-                    Ok(true) => continue,
+                    Ok(deleted) if !deleted.is_empty() => {
+                        deleted.into_iter().for_each(|run| state.run_events.note_change(run));
+                        continue;
+                    }
                     Err(error) if error.problem != DatabaseProblem::Full => {
                         tracing::warn!(%error, "cannot delete old training runs; the next attempt is in an hour");
                     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use ulkeys_api::KeyEvent;
+use ulkeys_domain::training::RunId;
 use ulkeys_domain::{AccountId, Timestamp};
 use ulkeys_store::{AccountStore, Committed, Store, StoreError, WriteResult};
 
@@ -15,9 +16,11 @@ use crate::clock::Clock;
 use crate::concurrency::ConcurrencyLimits;
 use crate::config::Config;
 use crate::error::ApiError;
+use crate::events::PublishedEvent;
 use crate::key_index::KeyIndex;
 use crate::metrics::Metrics;
 use crate::peer_limiter::PeerLimiter;
+use crate::run_events::RunEvents;
 use crate::training_quota::TrainingQuota;
 use crate::upload_grants::UploadGrants;
 use crate::usage::UsageRecorder;
@@ -44,7 +47,8 @@ pub(crate) struct ServiceState {
     pub(crate) upload_grants: UploadGrants,
     pub(crate) concurrency: ConcurrencyLimits,
     pub(crate) training_quota: TrainingQuota,
-    pub(crate) events: broadcast::Sender<KeyEvent>,
+    pub(crate) events: broadcast::Sender<PublishedEvent>,
+    pub(crate) run_events: RunEvents,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -75,6 +79,7 @@ impl ServiceState {
             concurrency: ConcurrencyLimits::new(config.timing.permit_timeout),
             training_quota,
             events,
+            run_events: RunEvents::default(),
             shutdown,
             config,
         })
@@ -91,7 +96,7 @@ impl ServiceState {
 
     /// Sends an event to all subscribers. An event without subscribers is dropped.
     pub(crate) fn publish(&self, event: KeyEvent) {
-        let _ = self.events.send(event);
+        let _ = self.events.send(event.into());
     }
 
     /// Runs a change to a key in the store, and applies it to the index before it returns. The change is completed and
@@ -126,5 +131,24 @@ impl ServiceState {
             self.publish(KeyEvent::Resync);
         }
         Ok(())
+    }
+
+    /// Runs a change to a training run in the store, and notes the run for the next event before it returns.
+    /// `changed_run` returns the run that was changed, if any. The change is completed and noted even if the caller is
+    /// dropped, for example because the client closes the connection.
+    pub(crate) async fn commit_run<T: Send + 'static>(
+        self: &Arc<Self>,
+        change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+        changed_run: impl FnOnce(&T) -> Option<RunId> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let state = self.clone();
+        let committed = tokio::spawn(async move {
+            let value = change.await?;
+            if let Some(run) = changed_run(&value) {
+                state.run_events.note_change(run);
+            }
+            Ok(value)
+        });
+        committed.await.unwrap_or(Err(ApiError::Panicked))
     }
 }

@@ -20,11 +20,11 @@ use ulkeys_domain::{KeyId, KeyRecord, Timestamp};
 use ulkeys_store::{RejectedRequests, Store, UsageBatch};
 
 use crate::config::Config;
+use crate::events::{PUBLISH_INTERVAL, PublishedEvent};
 use crate::key_index::{KeyEntry, KeyIndex};
 use crate::pending_usage::{ClientAddress, RecordedUsage, hour_index};
+use crate::rejection_groups::RejectionGroups;
 
-/// The time for which usage is collected before it is published.
-const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
 /// The number of keys with pending usage at which a batch is written before the interval ends, so that a batch does not
 /// block the store for long.
 const FULL_BATCH_KEYS: usize = 2_000;
@@ -52,6 +52,9 @@ pub(crate) struct UsageRecorder {
     queue: Mutex<UsageQueue>,
     /// Keys with a use that is not yet published.
     unpublished: Mutex<Vec<Arc<KeyEntry>>>,
+    /// Rejections that are not yet published. They have a lock of their own, so that a flood of rejected requests does
+    /// not make accepted ones wait.
+    unpublished_rejections: Mutex<RejectionGroups>,
     /// The number of pending counts, clients and rejections.
     entries: AtomicUsize,
     /// Whether reaching [`MAX_PENDING_ENTRIES`] has been logged.
@@ -84,6 +87,7 @@ impl UsageRecorder {
             index,
             queue: Mutex::default(),
             unpublished: Mutex::default(),
+            unpublished_rejections: Mutex::default(),
             entries: AtomicUsize::new(0),
             is_full: AtomicBool::new(false),
             publish_needed: Notify::new(),
@@ -151,6 +155,10 @@ impl UsageRecorder {
             }
             Entry::Vacant(_) => {}
         }
+        drop(queue);
+        if self.unpublished_rejections.lock().add(key, outcome, peer, at) {
+            self.publish_needed.notify_one();
+        }
     }
 
     /// Queues a key for the next event and the next batch after usage was recorded. Call this after the key is
@@ -205,7 +213,7 @@ impl UsageRecorder {
     pub(crate) async fn run_until_shutdown(
         &self,
         store: &dyn Store,
-        events: &broadcast::Sender<KeyEvent>,
+        events: &broadcast::Sender<PublishedEvent>,
         config: &Config,
         shutdown: &CancellationToken,
     ) {
@@ -217,9 +225,11 @@ impl UsageRecorder {
             loop {
                 self.publish_needed.notified().await;
                 let uses = self.take_unpublished();
-                if !uses.is_empty() {
+                let rejections = std::mem::take(&mut *self.unpublished_rejections.lock());
+                let used = (!uses.is_empty()).then_some(KeyEvent::Used { uses });
+                for event in used.into_iter().chain(rejections.into_event()) {
                     // Sending fails only if there are no subscribers.
-                    let _ = events.send(KeyEvent::Used { uses });
+                    let _ = events.send(event.into());
                 }
                 tokio::time::sleep(PUBLISH_INTERVAL).await;
             }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ulkeys_api::{ActivityKind, ActivityPage, KeyCounts, KeySort, KeyStatus, KeyUsage};
-use ulkeys_domain::training::CheckpointId;
+use ulkeys_domain::training::{CheckpointId, RunId};
 use ulkeys_domain::{AccountId, AttentionThresholds, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
 
 pub use change_feed::{Committed, KeyChanges, KeyVisitor, KnownKeys, Revision, StoredKey};
@@ -65,9 +65,9 @@ pub trait Store: Send + Sync + 'static {
     async fn purge_old_entries(&self, now: Timestamp, retention: Duration) -> Result<()>;
 
     /// Deletes some of the runs whose last event is more than `retention` before `now`, as [`RunRepository::delete_run`] does.
-    /// Returns whether there may be more such runs. If `now` jumps far ahead, nothing is deleted until later days
-    /// confirm the time, because the clock may be wrong.
-    async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<bool>;
+    /// Returns the deleted runs; none if there are no more such runs. If `now` jumps far ahead, nothing is deleted until
+    /// later days confirm the time, because the clock may be wrong.
+    async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<Vec<RunId>>;
 
     /// Returns the checkpoints whose files must be deleted: those of deleted runs and, if `with_replaced` is set, those
     /// that were replaced by a newer checkpoint.

@@ -130,6 +130,9 @@ pub trait RunRepository: Send + Sync + 'static {
     /// included; if `before` is set, only runs older than that run.
     async fn list_runs(&self, key: Option<KeyId>, before: Option<RunId>, limit: u32) -> Result<Vec<RunSummary>>;
 
+    /// Returns those of the given runs that exist, in any order.
+    async fn find_summaries(&self, runs: Vec<RunId>) -> Result<Vec<RunSummary>>;
+
     /// Returns at most `limit` runs that may still send reports: runs that have not ended, and cancelled runs that have
     /// sent no event since their cancellation. The run with the latest event comes first.
     async fn open_runs(&self, limit: u32) -> Result<Vec<RunSummary>>;

@@ -27,7 +27,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use rusqlite::Connection;
 use tokio::sync::watch;
 use ulkeys_api::{DatabaseHealth, DatabaseProblem, DiskFull, ResourceCounts, WritesStopped};
-use ulkeys_domain::training::CheckpointId;
+use ulkeys_domain::training::{CheckpointId, RunId};
 use ulkeys_domain::{AccountId, Timestamp};
 
 use crate::{
@@ -468,16 +468,16 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<bool> {
+    async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<Vec<RunId>> {
         self.database
             .write(move |writer, inner| {
                 let believable = service_days::believable_time(writer, now)?;
                 let Some(oldest) = believable.map(|moment| moment.saturating_sub(retention)) else {
-                    return Ok(false);
+                    return Ok(Vec::new());
                 };
-                let has_more = runs::write::delete_runs_before(writer, oldest)?;
+                let deleted = runs::write::delete_runs_before(writer, oldest)?;
                 inner.count_models(writer);
-                Ok(has_more)
+                Ok(deleted)
             })
             .await
     }

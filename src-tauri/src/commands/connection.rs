@@ -269,7 +269,7 @@ async fn forward_screen_reader_state(mut screen_reader: watch::Receiver<bool>, p
     }
 }
 
-/// Forwards key events, and reopens the stream when it breaks. Returns only after the page has closed.
+/// Forwards the events of the service, and reopens the stream when it breaks. Returns only after the page has closed.
 async fn forward_key_events(client: &ApiClient, page: &Channel<AppEvent>) {
     loop {
         if let Ok(mut events) = client.open_event_stream().await {

@@ -269,7 +269,9 @@ pub(super) async fn cancel(
     run: RunIdPath,
 ) -> Result<Json<CancelledRun>, ApiError> {
     let run_id = parse_run_id(run)?;
-    let status = state.account.cancel_run(run_id, state.now()).await?.ok_or(ApiError::NotFound)?;
+    let (account, now) = (state.account.clone(), state.now());
+    let cancel = async move { account.cancel_run(run_id, now).await };
+    let status = state.commit_run(cancel, move |found| found.map(|_| run_id)).await?.ok_or(ApiError::NotFound)?;
     Ok(Json(CancelledRun { run_id, status }))
 }
 
@@ -290,7 +292,9 @@ pub(super) async fn delete(
     run: RunIdPath,
 ) -> Result<Json<DeletedRun>, ApiError> {
     let run_id = parse_run_id(run)?;
-    match state.account.delete_run(run_id).await? {
+    let account = state.account.clone();
+    let delete = async move { account.delete_run(run_id).await };
+    match state.commit_run(delete, move |deletion| (*deletion == RunDeletion::Deleted).then_some(run_id)).await? {
         RunDeletion::NotFound => Err(ApiError::NotFound),
         RunDeletion::Running => Err(ApiError::Conflict("The run is running. Cancel it first.")),
         RunDeletion::Deleted => {

@@ -165,12 +165,14 @@ pub(super) async fn request_upload(
 
 /// Makes an uploaded file the checkpoint of its run, and removes the files of the checkpoints that it replaces.
 pub(super) async fn save_checkpoint(
-    state: &ServiceState,
+    state: &Arc<ServiceState>,
     run: RunId,
     id: CheckpointId,
     feed: ReportedBy,
 ) -> Result<(), ApiError> {
-    let replaced = state.account.save_checkpoint(run, id, feed).await?.ok_or(ApiError::NotFound)?;
+    let account = state.account.clone();
+    let save = async move { account.save_checkpoint(run, id, feed).await };
+    let replaced = state.commit_run(save, move |saved| saved.as_ref().map(|_| run)).await?.ok_or(ApiError::NotFound)?;
     for id in &replaced {
         state.checkpoints.remove(id).await;
     }
@@ -212,14 +214,17 @@ fn classify_event(event: &Event, run: &StartedRun) -> RunRequest {
 }
 
 async fn record_event(
-    state: &ServiceState,
+    state: &Arc<ServiceState>,
     run: StartedRun,
     event: Event,
     feed: ReportedBy,
 ) -> Result<StartedRun, ApiError> {
     match event {
         Event::Update(change) => {
-            let status = state.account.record_update(run.run_id, change, feed).await?.ok_or(ApiError::NotFound)?;
+            let (account, run_id) = (state.account.clone(), run.run_id);
+            let record = async move { account.record_update(run_id, change, feed).await };
+            let status =
+                state.commit_run(record, move |found| found.map(|_| run_id)).await?.ok_or(ApiError::NotFound)?;
             Ok(StartedRun { status, ..run })
         }
         Event::CheckpointSaved(checkpoint) => {
@@ -260,13 +265,15 @@ async fn read_upload_request_body(
 }
 
 async fn start_run(
-    state: &ServiceState,
+    state: &Arc<ServiceState>,
     target: ModelRef,
     start: RunStart,
     feed: ReportedBy,
 ) -> Result<StartedRun, ApiError> {
     let new_model = ModelId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
-    state.account.start_run(new_model, target, start, feed).await?.ok_or(ApiError::NotFound)
+    let account = state.account.clone();
+    let started = async move { account.start_run(new_model, target, start, feed).await };
+    state.commit_run(started, |run| run.as_ref().map(|run| run.run_id)).await?.ok_or(ApiError::NotFound)
 }
 
 async fn find_run(state: &ServiceState, target: ModelRef, run: Option<RunId>) -> Result<StartedRun, ApiError> {

@@ -93,7 +93,11 @@ async fn store_file(
     stored
 }
 
-async fn record_checkpoint(state: &ServiceState, grant: &UploadGrant, received: IncomingFile) -> Result<(), ApiError> {
+async fn record_checkpoint(
+    state: &Arc<ServiceState>,
+    grant: &UploadGrant,
+    received: IncomingFile,
+) -> Result<(), ApiError> {
     let feed = ReportedBy { actor: grant.caller.actor(), at: state.now() };
     let checkpoint = Checkpoint {
         checkpoint_id: grant.id.clone(),

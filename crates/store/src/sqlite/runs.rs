@@ -89,6 +89,10 @@ impl RunRepository for SqliteAccount {
             .await
     }
 
+    async fn find_summaries(&self, runs: Vec<RunId>) -> Result<Vec<RunSummary>> {
+        self.database.run_blocking(move |inner| read::find_summaries(&mut inner.pick_reader(), &runs)).await
+    }
+
     async fn open_runs(&self, limit: u32) -> Result<Vec<RunSummary>> {
         self.database.run_blocking(move |inner| read::open_runs(&mut inner.pick_reader(), limit)).await
     }

@@ -371,6 +371,25 @@ async fn list_runs_is_paged_newest_first_and_filtered_by_key(store: &StoreFixtur
     assert_eq!(both[0].key_ids, [two, one], "in order of their first event");
 }
 
+async fn find_summaries_returns_existing_runs_as_listed(store: &StoreFixture) {
+    let one = key();
+    let mut runs = Vec::new();
+    for number in 0..3 {
+        runs.push(start(store, "exp", by(&one, number)).await.run_id);
+    }
+    store.record_update(runs[2], epoch(0, 1.0), by(&one, 9)).await.expect("stored");
+    store.cancel_run(runs[1], at(10)).await.expect("stored");
+    let unknown = RunId::new(99).expect("positive");
+    let mut found = store.find_summaries(vec![runs[0], unknown, runs[2]]).await.expect("read");
+    found.sort_by_key(|run| std::cmp::Reverse(run.run_id));
+    let mut listed = store.list_runs(None, None, 10).await.expect("read");
+    assert_eq!(listed.remove(1).run_id, runs[1]);
+    assert_eq!(found, listed);
+    store.delete_run(runs[1]).await.expect("stored");
+    assert_eq!(store.find_summaries(vec![runs[1]]).await.expect("read"), []);
+    assert_eq!(store.find_summaries(Vec::new()).await.expect("read"), []);
+}
+
 async fn open_runs_are_sorted_by_last_event(store: &StoreFixture) {
     let mut runs = Vec::new();
     for number in 0..6 {
@@ -431,6 +450,7 @@ contract_cases! {
         save_checkpoint_replaces_earlier_ones,
         add_checkpoint_keeps_two_unconfirmed_uploads,
         list_runs_is_paged_newest_first_and_filtered_by_key,
+        find_summaries_returns_existing_runs_as_listed,
         open_runs_are_sorted_by_last_event,
         record_update_of_unknown_run_is_ignored,
         record_updates_in_parallel_are_all_stored,

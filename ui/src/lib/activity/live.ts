@@ -4,13 +4,14 @@ import { keyWasRenamed } from './names.svelte';
 
 /** The service publishes usage before it stores it; after this time, it can be read. */
 const WRITTEN_MS = 1300;
-/** Refused requests are announced by no event. */
+/** Rejected requests are found by looking at times: in a flood of them, their events would cause too many requests. */
 const LOOK_EVERY_MS = 4000;
 
 const followed = new Set<() => void>();
 
 /** Asks again wherever activity or usage is shown, once what the event tells can be read. */
 export function activityChanged(event: KeyEvent): void {
+  if (event.type === 'rejected' || event.type === 'runChanged' || event.type === 'runDeleted') return;
   if (event.type === 'renamed') {
     keyWasRenamed(event.keyId, event.name);
     filteredKeyWasRenamed(event.keyId, event.name);

@@ -93,6 +93,20 @@ pub(super) fn list_runs(
     Ok(runs)
 }
 
+pub(super) fn find_summaries(connection: &mut Connection, runs: &[RunId]) -> rusqlite::Result<Vec<RunSummary>> {
+    let moment = connection.transaction()?;
+    runs.iter().filter_map(|run| find_summary(&moment, *run).transpose()).collect()
+}
+
+fn find_summary(connection: &Connection, run: RunId) -> rusqlite::Result<Option<RunSummary>> {
+    let mut select = connection.prepare_cached(&format!("{SUMMARY_SELECT} WHERE runs.id = ?1"))?;
+    let Some(mut summary) = select.query_row([run.get()], read_summary).optional()? else {
+        return Ok(None);
+    };
+    summary.key_ids = keys_of_run(connection, run)?;
+    Ok(Some(summary))
+}
+
 pub(super) fn open_runs(connection: &mut Connection, limit: u32) -> rusqlite::Result<Vec<RunSummary>> {
     let moment = connection.transaction()?;
     let select = format!(
@@ -109,11 +123,9 @@ pub(super) fn open_runs(connection: &mut Connection, limit: u32) -> rusqlite::Re
 
 pub(super) fn run_details(connection: &mut Connection, run: RunId) -> rusqlite::Result<Option<RunDetails>> {
     let moment = connection.transaction()?;
-    let select = format!("{SUMMARY_SELECT} WHERE runs.id = ?1");
-    let Some(mut summary) = moment.query_row(&select, [run.get()], read_summary).optional()? else {
+    let Some(summary) = find_summary(&moment, run)? else {
         return Ok(None);
     };
-    summary.key_ids = keys_of_run(&moment, run)?;
     let epochs = moment
         .prepare_cached(
             "SELECT epoch, metrics, fitness, best_fitness, key_id, received_at FROM epochs
@@ -273,7 +285,7 @@ fn read_checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
     })
 }
 
-fn read_run_id(row: &Row<'_>, column: usize) -> rusqlite::Result<RunId> {
+pub(super) fn read_run_id(row: &Row<'_>, column: usize) -> rusqlite::Result<RunId> {
     RunId::new(row.get(column)?).ok_or_else(|| unreadable_column(column, Type::Integer))
 }
 

@@ -135,19 +135,22 @@ pub(super) fn delete_run(connection: &mut Connection, run: RunId) -> rusqlite::R
     Ok(RunDeletion::Deleted)
 }
 
-/// Deletes some of the runs whose last event was before `oldest`, including runs that never ended. Returns whether
-/// there may be more such runs.
-pub(in crate::sqlite) fn delete_runs_before(connection: &mut Connection, oldest: Timestamp) -> rusqlite::Result<bool> {
+/// Deletes some of the runs whose last event was before `oldest`, including runs that never ended. Returns the deleted
+/// runs; none if there are no more such runs.
+pub(in crate::sqlite) fn delete_runs_before(
+    connection: &mut Connection,
+    oldest: Timestamp,
+) -> rusqlite::Result<Vec<RunId>> {
     let transaction = begin_immediate(connection)?;
-    let runs: Vec<i64> = transaction
+    let runs: Vec<RunId> = transaction
         .prepare("SELECT id FROM runs WHERE max(last_event_at, coalesce(ended_at, 0)) < ?1 ORDER BY id LIMIT ?2")?
-        .query_map([oldest.as_millis(), MAX_DELETED_RUNS], |row| row.get(0))?
+        .query_map([oldest.as_millis(), MAX_DELETED_RUNS], |row| read::read_run_id(row, 0))?
         .collect::<rusqlite::Result<_>>()?;
     for run in &runs {
-        delete_run_rows(&transaction, *run)?;
+        delete_run_rows(&transaction, run.get())?;
     }
     transaction.commit()?;
-    Ok(runs.len() as i64 == MAX_DELETED_RUNS)
+    Ok(runs)
 }
 
 /// Deletes a run with all its data.

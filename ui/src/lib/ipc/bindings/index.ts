@@ -118,11 +118,41 @@ keyId: string,
  */
 lastUsedAt: string, };
 
+export type RejectionGroup = { 
+/**
+ * Identifier of the key; `null` if the requests presented no key of this service.
+ */
+keyId: string | null, 
+/**
+ * Reason for the rejections.
+ */
+outcome: Decision, 
+/**
+ * IP address of the client; `0.0.0.0` if the group combines rejections from many addresses.
+ */
+peer: string, 
+/**
+ * Number of rejected requests.
+ */
+requests: number, 
+/**
+ * When the last of the requests was rejected.
+ */
+lastAt: string, };
+
 export type KeyEvent = { "type": "created" } & ApiKey | { "type": "renamed" } & ApiKey | { "type": "revoked" } & RevokedKey | { "type": "used", 
 /**
  * The latest use of each key.
  */
-uses: Array<KeyUse>, } | { "type": "resync" };
+uses: Array<KeyUse>, } | { "type": "rejected", 
+/**
+ * The rejected requests, grouped by key, outcome and client; at most 50 groups, the latest rejection first.
+ */
+groups: Array<RejectionGroup>, 
+/**
+ * Number of rejected requests that are not in any of the groups, because there were too many groups.
+ */
+moreRequests: number, } | { "type": "runChanged" } & TrainingRun | { "type": "runDeleted" } & DeletedRun | { "type": "resync" };
 
 export type Decision = "accepted" | "noCredential" | "malformed" | "unknown" | "revoked" | "scope" | "limit" | "peerLimit";
 
