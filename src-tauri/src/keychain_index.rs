@@ -385,7 +385,7 @@ mod tests {
 
     async fn create_key(client: &ApiClient, name: &str) -> ApiKey {
         let key = CreateKey { name: name.to_owned(), scopes: vec!["read".to_owned()], replaces: None };
-        client.create_key(&key).await.expect("created").info
+        client.create_key(&key, 90).await.expect("created").info
     }
 
     fn save_key(keychain_index: &KeychainIndex, keychain: &Mutex<FakeKeychain>, key: &ApiKey) {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use ulkeys_api::{CreateKey, KeyClient};
 use ulkeys_client::ApiClient;
 use ulkeys_domain::training::RunId;
-use ulkeys_domain::{KeyId, RateLimits};
+use ulkeys_domain::{DEFAULT_ROTATION_DAYS, KeyId, RateLimits};
 use ulkeys_service::{
     Account, CheckpointConfig, Config, KeyService, SessionToken, Timing, TrainingConfig, system_clock,
 };
@@ -98,7 +98,8 @@ impl Service {
     /// Returns an error if the service rejects the request.
     pub async fn create_key(&self, name: &str, scopes: &[&str]) -> Result<(KeyId, String)> {
         let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
-        let created = self.client.create_key(&CreateKey { name: name.to_owned(), scopes, replaces: None }).await?;
+        let new = CreateKey { name: name.to_owned(), scopes, replaces: None };
+        let created = self.client.create_key(&new, DEFAULT_ROTATION_DAYS).await?;
         Ok((created.info.key_id, created.key.0.expose().to_owned()))
     }
 

@@ -95,15 +95,17 @@ impl ApiClient {
         self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/api-keys")).await
     }
 
-    /// Creates a key. No other response ever contains the key's plaintext.
+    /// Creates a key. No other response ever contains the key's plaintext. A key older than `rotation_days` (1 to
+    /// 3,650) is reported as needing attention.
     ///
     /// # Errors
     /// Returns [`ApiClientError`] if the request fails. The request is never retried: if the response was lost, a retry
     /// would leave an active key whose plaintext nobody has received.
-    pub async fn create_key(&self, key: &CreateKey) -> Result<CreatedKey, ApiClientError> {
+    pub async fn create_key(&self, key: &CreateKey, rotation_days: u32) -> Result<CreatedKey, ApiClientError> {
         // The connection is not reused, because its buffers on both sides could retain the response, which contains the
         // key.
-        let request = self.request_with_timeout(Method::POST, "/api/api-keys").header(CONNECTION, "close");
+        let path = format!("/api/api-keys?rotationDays={rotation_days}");
+        let request = self.request_with_timeout(Method::POST, &path).header(CONNECTION, "close");
         parse_response(request.json(key).send().await?).await
     }
 
@@ -115,14 +117,14 @@ impl ApiClient {
         self.send_with_retries(|| self.request_with_timeout(Method::DELETE, &format!("/api/api-keys/{id}"))).await
     }
 
-    /// Renames an active key.
+    /// Renames an active key. A key older than `rotation_days` (1 to 3,650) is reported as needing attention.
     ///
     /// # Errors
     /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
-    pub async fn rename_key(&self, id: &KeyId, name: &str) -> Result<ApiKey, ApiClientError> {
+    pub async fn rename_key(&self, id: &KeyId, name: &str, rotation_days: u32) -> Result<ApiKey, ApiClientError> {
         let body = RenameKey { name: name.to_owned() };
-        self.send_with_retries(|| self.request_with_timeout(Method::PATCH, &format!("/api/api-keys/{id}")).json(&body))
-            .await
+        let path = format!("/api/api-keys/{id}?rotationDays={rotation_days}");
+        self.send_with_retries(|| self.request_with_timeout(Method::PATCH, &path).json(&body)).await
     }
 
     /// Returns the number of requests made with a key in each of the last `hours` (at most 2,160), and the clients that

@@ -97,7 +97,7 @@ pub(crate) async fn create_key(
     let replaces = replaces.non_null().map(|key| key.into_key_id_named("replaces")).transpose()?;
     let request = CreateKey { name: name.into_text("name")?, scopes: scopes.into_texts("scopes")?, replaces };
     let reservation = state.one_time.reserve().ok_or_else(key_on_screen_error)?;
-    let created = state.api_client()?.create_key(&request).await?;
+    let created = state.api_client()?.create_key(&request, state.settings.rotation_days()).await?;
     show_created_key(&context, reservation, created)
 }
 
@@ -118,7 +118,7 @@ pub(crate) async fn replace_lost_key(
     let lost = client.get_key(&lost.key_id, state.settings.rotation_days()).await?;
     let scopes = lost.scopes.iter().map(|scope| scope.to_string()).collect();
     let request = CreateKey { name: lost.name, scopes, replaces: lost.replaces };
-    let created = client.create_key(&request).await?;
+    let created = client.create_key(&request, state.settings.rotation_days()).await?;
     state.one_time.clear_unsaved_key();
     show_created_key(&context, reservation, created)
 }
@@ -144,7 +144,7 @@ pub(crate) async fn rename_key(
     name: UntrustedArg,
 ) -> Result<ApiKey> {
     let (id, name) = (key_id.into_key_id()?, name.into_text("name")?);
-    Ok(state.api_client()?.rename_key(&id, &name).await?)
+    Ok(state.api_client()?.rename_key(&id, &name, state.settings.rotation_days()).await?)
 }
 
 /// Revokes a key. Returns after the service has committed the change.

@@ -50,7 +50,8 @@ pub(super) fn parse_key_id(path: Result<Path<String>, PathRejection>) -> Result<
     path.ok().and_then(|Path(id)| KeyId::parse(&id)).ok_or(ApiError::NotFound)
 }
 
-/// Converts a record to the metadata of a key. The default rotation period decides whether the key needs attention.
+/// Converts a record to the metadata of a key where no request names a rotation period, as in an event, whose
+/// subscribers may use different ones. The default period decides whether the key needs attention.
 pub(super) fn to_api_key(state: &ServiceState, record: KeyRecord) -> ApiKey {
     ApiKey::new(record, &AttentionThresholds::at(state.now(), DEFAULT_ROTATION_DAYS))
 }

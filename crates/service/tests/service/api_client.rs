@@ -44,7 +44,7 @@ async fn client_reads_pages_keys_and_activity() {
     let old = client.get_key(&first.keys[0].key_id, 2).await.expect("answered");
     assert_eq!((old.name.as_str(), old.attention), ("Berlin", vec![AttentionReason::Old]));
     let new = CreateKey { name: "new".into(), scopes: vec!["read".into()], replaces: Some(old.key_id) };
-    let new = client.create_key(&new).await.expect("created").info;
+    let new = client.create_key(&new, 90).await.expect("created").info;
     assert_eq!(new.replaces, Some(old.key_id));
     assert_eq!(client.get_key(&old.key_id, 90).await.expect("answered").replaced_by, Some(new.key_id));
 

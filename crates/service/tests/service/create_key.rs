@@ -113,3 +113,19 @@ async fn create_with_replaces_links_both_keys() {
     service.revoke_key(&old_id).await;
     assert_eq!(replace(&json!(old_id)).await, text(&old().await["replacedBy"]), "a revoked key can be replaced too");
 }
+
+#[tokio::test]
+async fn create_with_invalid_rotation_period_is_rejected() {
+    let service = TestService::start().await;
+    let create = async |rotation_days: &str| {
+        let path = format!("/api/api-keys?rotationDays={rotation_days}");
+        let request = service.app(Method::POST, &path).json(&json!({ "name": "new", "scopes": ["read"] }));
+        read_json(request.send().await.expect("answered")).await
+    };
+    let error = "rotationDays: must be a whole number from 1 to 3650";
+    let expected = json!({ "error": error, "code": "VALIDATION_ERROR" });
+    assert_eq!(create("0").await, (StatusCode::BAD_REQUEST, expected));
+    assert_eq!(get_ok(&service, "/api/api-keys").await["total"], 0, "a rejected request creates no key");
+    let (status, created) = create("1").await;
+    assert_eq!((status, &created["attention"]), (StatusCode::CREATED, &json!([])));
+}

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use rand::rngs::SysRng;
 use serde_json::Value;
-use ulkeys_api::{CreateKey, CreatedKey, KeyEvent, RevealedSecret};
+use ulkeys_api::{ApiKey, CreateKey, CreatedKey, KeyEvent, RevealedSecret};
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret};
 
-use super::{parse_name, to_api_key};
+use super::{RotationDaysQuery, parse_name, to_api_key};
 use crate::body::JsonObject;
 use crate::error::ApiError;
 use crate::openapi::{BodyErrors, InsufficientStorage};
@@ -25,14 +26,17 @@ use crate::state::ServiceState;
     path = "/api/api-keys",
     operation_id = "createKey",
     tag = "keys",
+    params(RotationDaysQuery),
     request_body = CreateKey,
     responses((status = CREATED, description = "The new key with its plaintext, which is returned only this once.", body = CreatedKey), BodyErrors, InsufficientStorage)
 )]
 pub(crate) async fn create(
     State(state): State<Arc<ServiceState>>,
     audit_context: RequestAuditContext,
+    query: Result<Query<RotationDaysQuery>, QueryRejection>,
     JsonObject(body): JsonObject,
 ) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
+    let thresholds = RotationDaysQuery::parse(query, state.now())?;
     let (name, scopes, replaces) = parse_new_key(&body).map_err(ApiError::Invalid)?;
     if let Some(replaced) = &replaces
         && state.account.get_key(replaced).await?.is_none()
@@ -47,8 +51,8 @@ pub(crate) async fn create(
     let hash = secret.hash();
     state.commit(async move { account.insert(new, hash, audit_context.0).await }).await?;
 
-    let info = to_api_key(&state, record);
-    state.publish(KeyEvent::Created(info.clone()));
+    state.publish(KeyEvent::Created(to_api_key(&state, record.clone())));
+    let info = ApiKey::new(record, &thresholds);
     Ok((StatusCode::CREATED, Json(CreatedKey { info, key: RevealedSecret(secret) })))
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use ulkeys_api::{ApiKey, KeyEvent, RenameKey};
-use ulkeys_domain::{CLOCK_TOLERANCE, KeyId};
+use ulkeys_domain::KeyId;
 
-use super::{parse_key_id, parse_name, to_api_key};
+use super::{RotationDaysQuery, parse_key_id, parse_name, to_api_key};
 use crate::body::JsonObject;
 use crate::error::ApiError;
 use crate::openapi::{BodyErrors, InsufficientStorage, NotFound};
@@ -21,7 +21,7 @@ use crate::state::ServiceState;
     path = "/api/api-keys/{keyId}",
     operation_id = "renameKey",
     tag = "keys",
-    params(("keyId" = KeyId, Path, description = "The identifier of the key.")),
+    params(("keyId" = KeyId, Path, description = "The identifier of the key."), RotationDaysQuery),
     request_body = RenameKey,
     responses((status = OK, description = "The key with its new name.", body = ApiKey), BodyErrors, NotFound, InsufficientStorage)
 )]
@@ -29,15 +29,16 @@ pub(crate) async fn rename(
     State(state): State<Arc<ServiceState>>,
     audit_context: RequestAuditContext,
     key_id: Result<Path<String>, PathRejection>,
+    query: Result<Query<RotationDaysQuery>, QueryRejection>,
     JsonObject(body): JsonObject,
 ) -> Result<Json<ApiKey>, ApiError> {
     let key_id = parse_key_id(key_id)?;
+    let thresholds = RotationDaysQuery::parse(query, state.now())?;
     let name = parse_name(&body).map_err(ApiError::Invalid)?;
     let pending_times = state.usage.pending_times();
     let (account, now) = (state.account.clone(), state.now());
     let mut renamed = state.commit(async move { account.rename(&key_id, name, now, audit_context.0).await }).await?;
-    pending_times.overlay_on_record(&mut renamed, state.now().saturating_add(CLOCK_TOLERANCE));
-    let key = to_api_key(&state, renamed);
-    state.publish(KeyEvent::Renamed(key.clone()));
-    Ok(Json(key))
+    pending_times.overlay_on_record(&mut renamed, thresholds.latest);
+    state.publish(KeyEvent::Renamed(to_api_key(&state, renamed.clone())));
+    Ok(Json(ApiKey::new(renamed, &thresholds)))
 }
