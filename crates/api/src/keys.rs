@@ -78,15 +78,23 @@ impl ApiKey {
 /// Response of `GET /api/api-keys`. Without query parameters, contains all active keys, newest first; otherwise,
 /// contains a page of the matching keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct KeyList {
     /// The listed keys.
     pub keys: Vec<ApiKey>,
     /// Total number of matching keys on all pages.
     #[ts(type = "number")]
     pub total: u64,
-    /// Value of the `cursor` parameter for the next page; `null` on the last page.
+    /// Value of the `offset` parameter for the next page; `null` on the last page, and if the page was requested with a
+    /// cursor.
     #[schema(required = true)]
     pub next: Option<String>,
+    /// Value of the `cursor` parameter for the next page of a walk through all matching keys. Present only on pages that
+    /// are sorted by `name` or `createdAt` and are not the last.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
+    #[ts(optional)]
+    pub next_cursor: Option<String>,
 }
 
 /// Filters the list of keys by status.

@@ -18,8 +18,10 @@ pub struct KeyQuery {
     pub name: Option<String>,
     /// Sort order of the keys.
     pub sort: KeySort,
-    /// Number of keys to skip before the page.
+    /// Number of keys to skip before the page. Not sent with a cursor.
     pub offset: u64,
+    /// The `next_cursor` of the previous page of a walk through all matching keys, which had the same sort order.
+    pub cursor: Option<String>,
     /// Maximum number of keys on the page, 1 to 500.
     pub limit: u32,
 }
@@ -33,13 +35,16 @@ impl ApiClient {
         let mut parameters = vec![
             ("status", query.status.as_ref().to_owned()),
             ("sort", query.sort.to_string()),
-            ("cursor", query.offset.to_string()),
             ("limit", query.limit.to_string()),
             ("rotationDays", rotation_days.to_string()),
         ];
         if !query.text.is_empty() {
             parameters.push(("q", query.text.clone()));
         }
+        parameters.push(match &query.cursor {
+            Some(cursor) => ("cursor", cursor.clone()),
+            None => ("offset", query.offset.to_string()),
+        });
         parameters.extend(query.name.clone().map(|name| ("name", name)));
         self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/api-keys").query(&parameters)).await
     }

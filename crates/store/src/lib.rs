@@ -108,8 +108,8 @@ pub trait KeyRepository: Send + Sync + 'static {
     /// Returns all active keys, newest first.
     async fn list_active(&self) -> Result<Vec<KeyRecord>>;
 
-    /// Returns a page of keys, and the number of matching keys on all pages.
-    async fn list(&self, query: KeyQuery) -> Result<(Vec<KeyRecord>, u64)>;
+    /// Returns a page of keys.
+    async fn list(&self, query: KeyQuery) -> Result<KeyPage>;
 
     /// Returns the number of keys of each status.
     async fn count_keys(&self, thresholds: AttentionThresholds) -> Result<KeyCounts>;
@@ -156,10 +156,42 @@ pub struct KeyQuery {
     pub name: Option<KeyName>,
     /// The sort order.
     pub sort: KeySort,
-    /// The number of matching keys to skip before the page.
+    /// If set, only keys after this position are listed. Its value belongs to the column of `sort`.
+    pub after: Option<KeyCursor>,
+    /// The number of keys to skip before the page.
     pub offset: u64,
     /// The maximum number of keys on the page.
     pub limit: u32,
+}
+
+/// A position in a list of keys that is sorted by name or by time of creation: the position of the last key of a page.
+/// It stays valid if that key is renamed or revoked, so a walk from position to position visits each key once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyCursor {
+    /// The value by which the key was sorted.
+    pub value: CursorValue,
+    /// The identifier of the key, which orders keys with the same value.
+    pub id: KeyId,
+}
+
+/// The value by which a key is sorted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CursorValue {
+    /// The name without case and accents.
+    Name(String),
+    /// The time of creation.
+    CreatedAt(Timestamp),
+}
+
+/// A page of keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPage {
+    /// The keys on the page.
+    pub keys: Vec<KeyRecord>,
+    /// The number of matching keys on all pages.
+    pub total: u64,
+    /// The position of the last key, if more keys follow. `None` if the keys are sorted by a column whose values change.
+    pub next: Option<KeyCursor>,
 }
 
 /// The result of [`KeyRepository::revoke`].

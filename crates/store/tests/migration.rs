@@ -388,9 +388,10 @@ async fn found(store: &SqliteStore, text: &str, name: Option<&str>) -> Vec<Strin
         text: text.to_owned(),
         name: name.map(|name| KeyName::parse(name).expect("valid")),
         sort: KeySort::parse("name").expect("valid sort order"),
+        after: None,
         offset: 0,
         limit: 10,
     };
-    let (keys, _) = account(store).list(query).await.expect("read");
+    let keys = account(store).list(query).await.expect("read").keys;
     keys.iter().map(|key| key.name.as_str().to_owned()).collect()
 }

@@ -38,6 +38,7 @@ pub(crate) async fn list_keys(state: State<'_, Arc<AppState>>, query: UntrustedA
         offset: fields
             .take_optional_field("skip")
             .map_or(Ok(0), |skip| skip.into_integer("skip", 0..=MAX_KEY_COUNT))?,
+        cursor: None,
         limit: fields.take_optional_field("limit").map_or(Ok(50), |limit| limit.into_integer("limit", 1..=500))?,
     };
     Ok(state.api_client()?.list_key_page(&query, state.settings.rotation_days()).await?)

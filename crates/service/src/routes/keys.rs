@@ -2,6 +2,7 @@
 
 pub(super) mod count;
 pub(super) mod create;
+mod cursor;
 pub(super) mod events;
 pub(super) mod get;
 pub(super) mod list;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use insta::assert_json_snapshot;
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use ulkeys_domain::{Scope, Scopes};
 
 use crate::common::{SeededKey, TestService, days_ago, get_ok, read_json, start_with_keys, text};
 use crate::snapshots::{redact_snapshots, whole_answer};
 
-/// Returns the names on a page, the number of keys on all pages, and the cursor of the next page.
+/// Returns the names on a page, the number of keys on all pages, and the offset of the next page.
 async fn get_page(service: &TestService, query: &str) -> (Vec<String>, u64, Option<String>) {
     let body = get_ok(service, &format!("/api/api-keys{query}")).await;
     let names = body["keys"].as_array().expect("a list").iter().map(|key| text(&key["name"])).collect();
@@ -36,13 +36,13 @@ async fn list_without_parameters_returns_all_active_keys() {
         assert_eq!(get_page(&service, query).await, (numbers.clone(), 61, None), "{query}");
     }
     let first_page = (numbers[..50].to_vec(), 61, Some("50".to_owned()));
-    for query in ["?q=", "?status=active", "?sort=-createdAt", "?cursor=0", "?limit=50"] {
+    for query in ["?q=", "?status=active", "?sort=-createdAt", "?offset=0", "?limit=50"] {
         assert_eq!(get_page(&service, query).await, first_page, "{query}");
     }
-    assert_eq!(get_page(&service, "?cursor=50").await, (numbers[50..].to_vec(), 61, None));
+    assert_eq!(get_page(&service, "?offset=50").await, (numbers[50..].to_vec(), 61, None));
     assert_eq!(get_page(&service, "?limit=500").await, (numbers.clone(), 61, None));
     for beyond in ["61", "62", "999999999999999999"] {
-        assert_eq!(get_page(&service, &format!("?cursor={beyond}")).await, (vec![], 61, None));
+        assert_eq!(get_page(&service, &format!("?offset={beyond}")).await, (vec![], 61, None));
     }
 
     let (mut seen, mut query) = (Vec::new(), "?limit=7&sort=createdAt&q=KEY".to_owned());
@@ -51,11 +51,59 @@ async fn list_without_parameters_returns_all_active_keys() {
         assert_eq!(total, 61);
         seen.extend(names);
         match next {
-            Some(cursor) => query = format!("?limit=7&sort=createdAt&q=KEY&cursor={cursor}"),
+            Some(offset) => query = format!("?limit=7&sort=createdAt&q=KEY&offset={offset}"),
             None => break,
         }
     }
     assert_eq!(seen, numbers.into_iter().rev().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn list_walk_visits_each_key_once_while_keys_change() {
+    let names: Vec<_> = (0..9).map(|number| format!("key {number}")).collect();
+    let mut keys: Vec<SeededKey<'_>> = Vec::new();
+    for (name, age) in names.iter().zip(1..) {
+        keys.push((name, age, |_| {}));
+    }
+    for (sort, new_name) in [("name", "a"), ("-name", "z"), ("-createdAt", "new")] {
+        let service = start_with_keys(&keys).await;
+        let (mut seen, mut query) = (Vec::new(), format!("?limit=2&sort={sort}"));
+        loop {
+            let page = get_ok(&service, &format!("/api/api-keys{query}")).await;
+            let page_keys = page["keys"].as_array().expect("a list");
+            seen.extend(page_keys.iter().map(|key| text(&key["name"])));
+            service.revoke_key(&text(&page_keys.last().expect("a key")["keyId"])).await;
+            service.create_key(new_name, &["read"]).await;
+            match page["nextCursor"].as_str() {
+                Some(cursor) => query = format!("?limit=2&sort={sort}&cursor={cursor}"),
+                None => break,
+            }
+            if query.contains("cursor") {
+                let walked = get_ok(&service, &format!("/api/api-keys{query}")).await;
+                assert_eq!(walked["next"], Value::Null, "a walk has no offset");
+            }
+        }
+        seen.sort();
+        assert_eq!(seen, names, "{sort}");
+    }
+}
+
+#[tokio::test]
+async fn list_sorted_by_changing_value_has_no_cursor() {
+    let service = start_with_keys(&[("a", 1, |_| {}), ("b", 2, |_| {})]).await;
+    for (query, has_cursor) in [
+        ("", false),
+        ("?limit=1", true),
+        ("?limit=1&sort=name", true),
+        ("?limit=1&sort=lastUsedAt", false),
+        ("?limit=1&sort=scopes", false),
+        ("?limit=1&sort=revokedAt", false),
+        ("?limit=2", false),
+        ("?limit=1&offset=1", false),
+    ] {
+        let page = get_ok(&service, &format!("/api/api-keys{query}")).await;
+        assert_eq!(page.get("nextCursor").is_some(), has_cursor, "{query}");
+    }
 }
 
 #[tokio::test]
@@ -90,7 +138,7 @@ async fn list_is_searched_sorted_and_filtered() {
         assert_eq!(list_names(&service, query).await, expected, "{query}");
     }
     let _redactions = redact_snapshots();
-    let list = service.app(Method::GET, "/api/api-keys?status=all&sort=name&limit=3&cursor=1");
+    let list = service.app(Method::GET, "/api/api-keys?status=all&sort=name&limit=3&offset=1");
     assert_json_snapshot!(whole_answer(list).await, @r#"
     {
       "body": {
@@ -179,8 +227,12 @@ async fn list_with_invalid_parameter_is_rejected() {
     let status = "status: is not one of active, attention, revoked, all";
     let sort = "sort: is not one of name, scopes, createdAt, lastUsedAt, revokedAt, with or without a leading -";
     let limit = "limit: must be a whole number from 1 to 500";
-    let cursor = "cursor: is not the cursor of a page";
+    let offset = "offset: must be a whole number of at most 18 digits";
+    let cursor = "cursor: is not the nextCursor of a page";
+    let old_cursor = "cursor: is not a cursor; the number of keys to skip belongs in offset";
     let days = "rotationDays: must be a whole number from 1 to 3650";
+    service.create_key("other", &["read"]).await;
+    let by_creation = text(&get_ok(&service, "/api/api-keys?limit=1").await["nextCursor"]);
     let once = "query: each parameter may occur only once";
     for (path, expected) in [
         (format!("{list}?status={secret}"), status),
@@ -196,10 +248,15 @@ async fn list_with_invalid_parameter_is_rejected() {
         (format!("{list}?limit=0"), limit),
         (format!("{list}?limit=501"), limit),
         (format!("{list}?limit={secret}"), limit),
+        (format!("{list}?offset={secret}"), offset),
+        (format!("{list}?offset=-1"), offset),
+        (format!("{list}?offset=01"), offset),
+        (format!("{list}?offset=1000000000000000000"), offset),
         (format!("{list}?cursor={secret}"), cursor),
-        (format!("{list}?cursor=-1"), cursor),
-        (format!("{list}?cursor=01"), cursor),
-        (format!("{list}?cursor=1000000000000000000"), cursor),
+        (format!("{list}?cursor="), cursor),
+        (format!("{list}?cursor=50"), old_cursor),
+        (format!("{list}?sort=name&cursor={by_creation}"), "cursor: belongs to a page with a different sort"),
+        (format!("{list}?offset=0&cursor={by_creation}"), "offset: cannot be combined with cursor"),
         (format!("{list}?rotationDays=0"), days),
         (format!("{list}?rotationDays=3651"), days),
         (format!("{list}?status=all&status=all"), once),

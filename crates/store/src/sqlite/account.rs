@@ -7,7 +7,7 @@ use ulkeys_domain::{AttentionThresholds, KeyHash, KeyId, KeyName, KeyRecord, Tim
 
 use super::keys::KeyWriteError;
 use super::{Database, SharedState, activity, key_list, keys, usage};
-use crate::{AuditContext, KeyQuery, KeyRepository, Result, Revocation, StoredKey, WriteResult};
+use crate::{AuditContext, KeyPage, KeyQuery, KeyRepository, Result, Revocation, StoredKey, WriteResult};
 
 /// The data of one account in an SQLite file.
 pub(super) struct SqliteAccount {
@@ -32,7 +32,7 @@ impl KeyRepository for SqliteAccount {
         self.database.read(|connection| keys::list_active(connection)).await
     }
 
-    async fn list(&self, query: KeyQuery) -> Result<(Vec<KeyRecord>, u64)> {
+    async fn list(&self, query: KeyQuery) -> Result<KeyPage> {
         self.database.read(move |connection| key_list::load_page(connection, &query)).await
     }
 

@@ -3,10 +3,10 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use ulkeys_api::{KeyCounts, KeyStatus, SortBy};
-use ulkeys_domain::{AttentionThresholds, KeyRecord, normalize_for_search};
+use ulkeys_domain::{AttentionThresholds, normalize_for_search};
 
-use super::rows::{KEY_COLUMNS, read_key};
-use crate::KeyQuery;
+use super::rows::{KEY_COLUMN_COUNT, KEY_COLUMNS, read_key};
+use crate::{CursorValue, KeyCursor, KeyPage, KeyQuery};
 
 /// The maximum number of search words. Further words are ignored.
 const MAX_SEARCH_WORDS: usize = 8;
@@ -17,7 +17,7 @@ const NEEDS_ATTENTION_SQL: &str = "revoked_at IS NULL AND (created_at <= ?1
     OR (instr(scopes, 'admin') > 0 AND
         CASE WHEN admin_used_at <= ?5 THEN admin_used_at ELSE created_at END <= ?4))";
 
-pub(super) fn load_page(connection: &mut Connection, query: &KeyQuery) -> rusqlite::Result<(Vec<KeyRecord>, u64)> {
+pub(super) fn load_page(connection: &mut Connection, query: &KeyQuery) -> rusqlite::Result<KeyPage> {
     let mut values = match query.status {
         KeyStatus::Attention => threshold_params(&query.thresholds),
         KeyStatus::Active | KeyStatus::Revoked | KeyStatus::All => Vec::new(),
@@ -70,22 +70,55 @@ pub(super) fn load_page(connection: &mut Connection, query: &KeyQuery) -> rusqli
         .prepare_cached(&format!("SELECT count(*) FROM {counted} WHERE {filter}"))?
         .query_row(params_from_iter(&values), |row| row.get(0))?;
     let (limit, skip) = (values.len() + 1, values.len() + 2);
-    values.push(Value::Integer(query.limit.into()));
+    // Read one key more than requested, to find out whether more keys follow.
+    values.push(Value::Integer(i64::from(query.limit) + 1));
     values.push(Value::Integer(i64::try_from(query.offset).unwrap_or(i64::MAX)));
     if query.sort.by == SortBy::LastUsedAt {
         values.push(Value::Integer(query.thresholds.latest.as_millis()));
     }
+    if let Some(KeyCursor { value, id }) = &query.after {
+        let (value_param, id_param) = (values.len() + 1, values.len() + 2);
+        let sorted_by = match value {
+            CursorValue::Name(name) => {
+                values.push(Value::Text(name.clone()));
+                "normalized_name"
+            }
+            CursorValue::CreatedAt(at) => {
+                values.push(Value::Integer(at.as_millis()));
+                "created_at"
+            }
+        };
+        values.push(Value::Text(id.as_str().to_owned()));
+        // Only another program deletes keys. The keys that were tied with a deleted key are then listed once more.
+        let (comparison, first_row) = if query.sort.descending { ("<", i64::MAX) } else { (">", i64::MIN) };
+        filter += &format!(
+            " AND ({sorted_by}, rowid) {comparison}
+                  (?{value_param}, coalesce((SELECT rowid FROM keys AS last WHERE last.id = ?{id_param}), {first_row}))"
+        );
+    }
     // The inner query sorts only row numbers, which is many times faster than sorting whole rows.
-    let keys = transaction
+    let mut rows = transaction
         .prepare_cached(&format!(
-            "SELECT {KEY_COLUMNS} FROM keys WHERE rowid IN
+            "SELECT {KEY_COLUMNS}, normalized_name FROM keys WHERE rowid IN
                  (SELECT rowid FROM {sorted} WHERE {filter} ORDER BY {column} {direction}, rowid {direction}
                   LIMIT ?{limit} OFFSET ?{skip})
              ORDER BY {column} {direction}, rowid {direction}"
         ))?
-        .query_map(params_from_iter(&values), read_key)?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok((keys, total.cast_unsigned()))
+        .query_map(params_from_iter(&values), |row| Ok((read_key(row)?, row.get(KEY_COLUMN_COUNT)?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let has_more = rows.len() > query.limit as usize;
+    rows.truncate(query.limit as usize);
+    // A position has the stored name without case and accents, because the keys are sorted by it.
+    let next = rows.last().filter(|_| has_more).and_then(|(key, normalized_name)| {
+        let value = match query.sort.by {
+            SortBy::Name => CursorValue::Name(String::clone(normalized_name)),
+            SortBy::CreatedAt => CursorValue::CreatedAt(key.created_at),
+            SortBy::Scopes | SortBy::LastUsedAt | SortBy::RevokedAt => return None,
+        };
+        Some(KeyCursor { value, id: key.id })
+    });
+    let keys = rows.into_iter().map(|(key, _)| key).collect();
+    Ok(KeyPage { keys, total: total.cast_unsigned(), next })
 }
 
 pub(super) fn count_by_status(

@@ -8,7 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use strum::VariantArray as _;
 use ulkeys_api::{KeyCounts, KeySort, KeyStatus, SortBy};
 use ulkeys_domain::{Actor, AttentionThresholds, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
-use ulkeys_store::{AuditContext, KeyQuery};
+use ulkeys_store::{AuditContext, KeyPage, KeyQuery};
 
 use crate::fixture::KeyFixture;
 
@@ -35,6 +35,7 @@ fn query(text: &str, sort: &str) -> KeyQuery {
         text: text.to_owned(),
         name: None,
         sort: KeySort::parse(sort).expect("valid sort order"),
+        after: None,
         offset: 0,
         limit: 100,
     }
@@ -52,8 +53,14 @@ async fn insert(store: &KeyFixture, name: &str, created: i64, change: impl FnOnc
     record
 }
 
+/// Returns the keys on a page, and the number of matching keys on all pages.
+async fn list(store: &KeyFixture, query: KeyQuery) -> (Vec<KeyRecord>, u64) {
+    let KeyPage { keys, total, .. } = store.list(query).await.expect("read");
+    (keys, total)
+}
+
 async fn names(store: &KeyFixture, query: KeyQuery) -> Vec<String> {
-    let (keys, total) = store.list(query).await.expect("read");
+    let (keys, total) = list(store, query).await;
     assert_eq!(keys.len() as u64, total, "all keys are on one page");
     keys.iter().map(|key| key.name.as_str().to_owned()).collect()
 }
@@ -75,8 +82,7 @@ async fn list_pages_have_no_gap_and_no_overlap(store: &KeyFixture) {
                 let mut seen = Vec::new();
                 loop {
                     let offset = seen.len() as u64;
-                    let (keys, total) =
-                        store.list(KeyQuery { sort, offset, limit, ..query("", "name") }).await.expect("read");
+                    let (keys, total) = list(store, KeyQuery { sort, offset, limit, ..query("", "name") }).await;
                     assert_eq!(total, 23);
                     assert!(keys.len() <= limit as usize);
                     if keys.is_empty() {
@@ -89,8 +95,73 @@ async fn list_pages_have_no_gap_and_no_overlap(store: &KeyFixture) {
         }
     }
     for offset in [23, 24, u64::MAX] {
-        assert_eq!(store.list(KeyQuery { offset, ..query("", "name") }).await.expect("read"), (vec![], 23));
+        assert_eq!(list(store, KeyQuery { offset, ..query("", "name") }).await, (vec![], 23));
     }
+}
+
+/// Keys that are created and revoked during a walk neither hide other keys nor repeat them.
+async fn list_walk_visits_each_key_once_while_keys_change(store: &KeyFixture) {
+    for sort in ["name", "-name", "createdAt", "-createdAt"] {
+        let mut expected = Vec::new();
+        for number in 0..11 {
+            // Some keys are tied in both sort orders.
+            expected
+                .push(insert(store, ["twin", "Twin", "other"][number % 3], 7 + (number as i64) / 4, |_| {}).await.id);
+        }
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let query = KeyQuery { status: KeyStatus::Active, after, limit: 2, ..query("", sort) };
+            let page = store.list(query).await.expect("read");
+            assert!(page.total >= 11, "the total includes the keys before the position");
+            seen.extend(page.keys.iter().map(|key| key.id));
+            // The last key of the page leaves the list, and another one appears before the position.
+            store.revoke(&page.keys.last().expect("a key").id, day(30), audit()).await.expect("revoked");
+            let (name, created) = if sort.starts_with('-') { ("zzz", 900) } else { ("aaa", 1) };
+            insert(store, name, created, |_| {}).await;
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        seen.retain(|id| expected.contains(id));
+        let visited = seen.len();
+        seen.sort();
+        seen.dedup();
+        expected.sort();
+        assert_eq!((seen, visited), (expected, 11), "{sort}");
+        for key in store.list(KeyQuery { limit: 1_000, ..query("", "name") }).await.expect("read").keys {
+            store.revoke(&key.id, day(31), audit()).await.expect("revoked");
+        }
+    }
+}
+
+async fn list_has_a_position_only_where_values_do_not_change(store: &KeyFixture) {
+    for name in ["a", "b", "c"] {
+        insert(store, name, 1, |_| {}).await;
+    }
+    for &by in SortBy::VARIANTS {
+        let of = async |limit, offset| {
+            let sort = KeySort { by, descending: false };
+            store.list(KeyQuery { sort, limit, offset, ..query("", "name") }).await.expect("read").next
+        };
+        let has_position = matches!(by, SortBy::Name | SortBy::CreatedAt);
+        assert_eq!(of(2, 0).await.is_some(), has_position, "{by:?}");
+        assert_eq!((of(3, 0).await, of(2, 1).await), (None, None), "{by:?}: no key follows");
+    }
+}
+
+/// A name that is changed between two pages does not change the position.
+async fn list_walk_continues_after_rename_of_last_key(store: &KeyFixture) {
+    for name in ["a", "b", "c", "d"] {
+        insert(store, name, 1, |_| {}).await;
+    }
+    let page = store.list(KeyQuery { limit: 2, ..query("", "name") }).await.expect("read");
+    let name = KeyName::parse("zzz").expect("valid");
+    store.rename(&page.keys[1].id, name, day(2), audit()).await.expect("renamed");
+    let rest = store.list(KeyQuery { after: page.next, ..query("", "name") }).await.expect("read");
+    let rest: Vec<_> = rest.keys.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(rest, ["c", "d", "zzz"], "a renamed key is visited again where it stands now");
 }
 
 async fn list_sorts_by_each_column_in_both_directions(store: &KeyFixture) {
@@ -144,11 +215,11 @@ async fn list_filters_by_status(store: &KeyFixture) {
     let patient = AttentionThresholds::at(day(TODAY), 92);
     assert_eq!(store.count_keys(patient).await.expect("read").attention, 0);
     let attention = KeyQuery { status: KeyStatus::Attention, thresholds: patient, ..query("", "name") };
-    assert_eq!(store.list(attention).await.expect("read"), (vec![], 0));
+    assert_eq!(list(store, attention).await, (vec![], 0));
 
     store.revoke(&old.id, day(TODAY), audit()).await.expect("revoked");
     assert_eq!(store.count_keys(thresholds()).await.expect("read"), KeyCounts { active: 1, attention: 0, revoked: 2 });
-    let active = store.list(KeyQuery { status: KeyStatus::Active, ..query("", "name") }).await.expect("read");
+    let active = list(store, KeyQuery { status: KeyStatus::Active, ..query("", "name") }).await;
     assert_eq!(active, (vec![well], 1));
 }
 
@@ -247,7 +318,7 @@ async fn list_page_holds_all_fields_of_its_keys(store: &KeyFixture) {
     })
     .await;
     let new = insert(store, "new", 2, |record| record.replaces = Some(old.id)).await;
-    let (keys, _) = store.list(query("", "createdAt")).await.expect("read");
+    let (keys, _) = list(store, query("", "createdAt")).await;
     assert_eq!(keys, [KeyRecord { replaced_by: Some(new.id), ..old }, new]);
 }
 
@@ -304,13 +375,13 @@ async fn list_and_counts_agree_with_attention_thresholds(store: &KeyFixture) {
             let mut by_age: Vec<_> = of(status).cloned().collect();
             by_age.sort_by_key(|key| key.created_at);
             let wanted = KeyQuery { status, thresholds, limit: 1_000, ..query("", "createdAt") };
-            assert_eq!(store.list(wanted).await.expect("read"), (by_age, count(status)), "{status:?}, {days} days");
+            assert_eq!(list(store, wanted).await, (by_age, count(status)), "{status:?}, {days} days");
 
             let mut by_use: Vec<_> = of(status).rev().filter(|key| key.name.as_str().contains('7')).cloned().collect();
             by_use.sort_by_key(|key| Reverse(key.last_used_at));
             let wanted = KeyQuery { status, thresholds, limit: 1_000, ..query("7", "-lastUsedAt") };
             // The search also finds keys whose identifier or prefix contains a seven. Drop these keys.
-            let (mut found, _) = store.list(wanted).await.expect("read");
+            let (mut found, _) = list(store, wanted).await;
             found.retain(|key| key.name.as_str().contains('7'));
             assert_eq!(found, by_use, "{status:?}, {days} days");
         }
@@ -333,6 +404,9 @@ contract_cases! {
     sqlite = sqlite_keys, memory = memory_keys;
     [
         list_pages_have_no_gap_and_no_overlap,
+        list_walk_visits_each_key_once_while_keys_change,
+        list_has_a_position_only_where_values_do_not_change,
+        list_walk_continues_after_rename_of_last_key,
         list_sorts_by_each_column_in_both_directions,
         list_filters_by_status,
         list_finds_keys_by_words,

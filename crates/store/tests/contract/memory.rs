@@ -13,9 +13,9 @@ use ulkeys_domain::{
     AttentionThresholds, CLOCK_TOLERANCE, KeyHash, KeyId, KeyName, KeyRecord, Timestamp, normalize_for_search,
 };
 use ulkeys_store::{
-    AuditContext, ClientUsage, Committed, KeyChanges, KeyQuery, KeyRepository, KeyVisitor, KnownKeys, MILLIS_PER_HOUR,
-    RejectedRequests, Result, Revision, Revocation, StoreError, StoredKey, UsageBatch, UsageBatchId, WriteError,
-    WriteResult,
+    AuditContext, ClientUsage, Committed, CursorValue, KeyChanges, KeyCursor, KeyPage, KeyQuery, KeyRepository,
+    KeyVisitor, KnownKeys, MILLIS_PER_HOUR, RejectedRequests, Result, Revision, Revocation, StoreError, StoredKey,
+    UsageBatch, UsageBatchId, WriteError, WriteResult,
 };
 
 use crate::fixture::KeyStore;
@@ -267,7 +267,7 @@ impl KeyRepository for MemoryStore {
         Ok(active)
     }
 
-    async fn list(&self, query: KeyQuery) -> Result<(Vec<KeyRecord>, u64)> {
+    async fn list(&self, query: KeyQuery) -> Result<KeyPage> {
         let words: Vec<_> = query.text.split_whitespace().take(8).map(normalize_for_search).collect();
         let normalized = |key: &KeyRecord| normalize_for_search(key.name.as_str());
         let contains_word = |key: &KeyRecord, word: &String| {
@@ -296,8 +296,25 @@ impl KeyRepository for MemoryStore {
             found.reverse();
         }
         let total = found.len() as u64;
+        let value = |key: &KeyRecord| match query.sort.by {
+            SortBy::Name => Some(CursorValue::Name(normalized(key))),
+            SortBy::CreatedAt => Some(CursorValue::CreatedAt(key.created_at)),
+            _ => None,
+        };
+        if let Some(KeyCursor { value: last, id }) = &query.after {
+            let last = (Some(last.clone()), state.find(id));
+            found.retain(|key| {
+                let position = (value(key), state.find(&key.id));
+                if query.sort.descending { position < last } else { position > last }
+            });
+        }
         let offset = usize::try_from(query.offset).unwrap_or(usize::MAX);
-        Ok((found.into_iter().skip(offset).take(query.limit as usize).collect(), total))
+        let mut keys: Vec<_> = found.into_iter().skip(offset).collect();
+        let has_more = keys.len() > query.limit as usize;
+        keys.truncate(query.limit as usize);
+        let last = keys.last().filter(|_| has_more);
+        let next = last.and_then(|key| Some(KeyCursor { value: value(key)?, id: key.id }));
+        Ok(KeyPage { keys, total, next })
     }
 
     async fn count_keys(&self, thresholds: AttentionThresholds) -> Result<KeyCounts> {

@@ -8,9 +8,10 @@ use axum::extract::{Query, State};
 use serde::Deserialize;
 use ulkeys_api::{ApiKey, KeyList, KeySort, KeyStatus, SortBy};
 use ulkeys_domain::{KeyName, KeyRecord, Timestamp, resembles_key};
-use ulkeys_store::KeyQuery;
+use ulkeys_store::{KeyPage, KeyQuery};
 use utoipa::IntoParams;
 
+use super::cursor::{format_cursor, parse_cursor};
 use super::parse_attention_thresholds;
 use crate::error::ApiError;
 use crate::openapi::BadRequest;
@@ -43,10 +44,15 @@ pub(crate) struct KeyListQuery {
     /// The maximum number of keys on a page.
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 500, default = 50)]
     limit: Option<String>,
-    /// The value of `next` on the previous page, which is the number of keys to skip.
+    /// The number of keys to skip, such as the value of `next` on the previous page. Keys that are created or revoked
+    /// between two requests shift the pages.
     #[param(nullable = false, pattern = "^(0|[1-9][0-9]{0,17})$")]
-    #[serde(rename = "cursor")]
     offset: Option<String>,
+    /// The value of `nextCursor` on the previous page, which must have had the same `sort`: `name` or `createdAt`, in
+    /// either direction. A walk from cursor to cursor returns each key once, even if other keys are created or revoked
+    /// meanwhile. Cannot be combined with `offset`.
+    #[param(nullable = false, pattern = "^[A-Za-z0-9_-]{1,2000}$")]
+    cursor: Option<String>,
     /// The rotation period in days. A key older than this needs attention.
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 3650, default = 90)]
     rotation_days: Option<String>,
@@ -56,8 +62,8 @@ impl KeyListQuery {
     /// Returns whether the query has no parameter other than the rotation period. For such a query, all active keys are
     /// returned, as the platform's published client expects.
     fn is_unpaged(&self) -> bool {
-        let Self { status, q, name, sort, limit, offset, rotation_days: _ } = self;
-        [status, q, name, sort, limit, offset].into_iter().all(Option::is_none)
+        let Self { status, q, name, sort, limit, offset, cursor, rotation_days: _ } = self;
+        [status, q, name, sort, limit, offset, cursor].into_iter().all(Option::is_none)
     }
 
     fn parse(&self, now: Timestamp) -> Result<KeyQuery, String> {
@@ -75,16 +81,20 @@ impl KeyListQuery {
             .offset
             .as_deref()
             .map_or(Some(0), |text| parse_canonical_number(text).filter(|offset| *offset < 10_u64.pow(18)));
+        let sort = sort
+            .ok_or("sort: is not one of name, scopes, createdAt, lastUsedAt, revokedAt, with or without a leading -")?;
+        if self.cursor.is_some() && self.offset.is_some() {
+            return Err("offset: cannot be combined with cursor".to_owned());
+        }
         let limit = parse_number_up_to("limit", self.limit.as_deref(), DEFAULT_PAGE_SIZE.into(), MAX_PAGE_SIZE.into())?;
         Ok(KeyQuery {
             status: status.ok_or("status: is not one of active, attention, revoked, all")?,
             thresholds: parse_attention_thresholds(self.rotation_days.as_deref(), now)?,
             text,
             name: name.map_err(|error| format!("name: {error}"))?,
-            sort: sort.ok_or(
-                "sort: is not one of name, scopes, createdAt, lastUsedAt, revokedAt, with or without a leading -",
-            )?,
-            offset: offset.ok_or("cursor: is not the cursor of a page")?,
+            sort,
+            after: self.cursor.as_deref().map(|text| parse_cursor(text, sort)).transpose()?,
+            offset: offset.ok_or("offset: must be a whole number of at most 18 digits")?,
             limit: u32::try_from(limit).unwrap_or(MAX_PAGE_SIZE),
         })
     }
@@ -93,7 +103,7 @@ impl KeyListQuery {
 /// Lists all active keys, or a page of keys
 ///
 /// Without parameters, returns all active keys, newest first. With any parameter other than `rotationDays`, returns a
-/// page of the matching keys. Keys that are created or revoked between two requests shift the pages.
+/// page of the matching keys: the page after `offset` keys, or the page after a `cursor`.
 #[utoipa::path(
     get,
     path = "/api/api-keys",
@@ -114,21 +124,22 @@ pub(crate) async fn list(
         state.usage.flush_before_reading(&*state.store, state.now()).await;
     }
     let pending_times = state.usage.pending_times();
-    let (records, total, next) = if query.is_unpaged() {
+    let (records, total, next, next_cursor) = if query.is_unpaged() {
         let records = state.account.list_active().await?;
         let total = records.len() as u64;
-        (records, total, None)
+        (records, total, None, None)
     } else {
-        let offset = parsed.offset;
-        let (records, total) = state.account.list(parsed).await?;
-        let end = offset.saturating_add(records.len() as u64);
-        (records, total, (end < total).then(|| end.to_string()))
+        let (sort, offset, is_walk) = (parsed.sort, parsed.offset, parsed.after.is_some());
+        let KeyPage { keys, total, next } = state.account.list(parsed).await?;
+        let end = offset.saturating_add(keys.len() as u64);
+        let next_offset = (!is_walk && end < total).then(|| end.to_string());
+        (keys, total, next_offset, next.map(|cursor| format_cursor(sort, &cursor)))
     };
     let describe = |mut record: KeyRecord| {
         pending_times.overlay_on_record(&mut record, thresholds.latest);
         ApiKey::new(record, &thresholds)
     };
-    Ok(Json(KeyList { keys: records.into_iter().map(describe).collect(), total, next }))
+    Ok(Json(KeyList { keys: records.into_iter().map(describe).collect(), total, next, next_cursor }))
 }
 
 #[cfg(test)]
@@ -151,10 +162,19 @@ mod tests {
         "name: must not contain an API key",
         "sort: is not one of name, scopes, createdAt, lastUsedAt, revokedAt, with or without a leading -",
         "limit: must be a whole number from 1 to 500",
-        "cursor: is not the cursor of a page",
+        "offset: must be a whole number of at most 18 digits",
+        "offset: cannot be combined with cursor",
+        "cursor: is not a cursor; the number of keys to skip belongs in offset",
+        "cursor: is not the nextCursor of a page",
+        "cursor: belongs to a page with a different sort",
         "rotationDays: must be a whole number from 1 to 3650",
     ];
-    const QUERY_FIELDS: [&str; 7] = ["status", "q", "name", "sort", "limit", "cursor", "rotationDays"];
+    const QUERY_FIELDS: [&str; 8] = ["status", "q", "name", "sort", "limit", "offset", "cursor", "rotationDays"];
+    /// Cursors, and the sort orders to which they belong.
+    const CURSORS: [(&str, &str); 2] = [
+        ("LWNyZWF0ZWRBdCBrZXlfMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3IDE3OTUwMDAwMDAwMDA", "-createdAt"),
+        ("bmFtZSBrZXlfMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3IHRyYWluZXI", "name"),
+    ];
 
     fn fixed_now() -> Timestamp {
         Timestamp::from_millis(1_795_000_000_000).expect("in range")
@@ -166,9 +186,9 @@ mod tests {
         (number.to_string() == text).then_some(number)
     }
 
-    /// The expected result of parsing a query: status, text, name, order, limit, offset and thresholds, and whether the
-    /// query is unpaged.
-    type ModelQuery = (String, String, Option<String>, String, u64, u64, AttentionThresholds, bool);
+    /// The expected result of parsing a query: status, text, name, order, limit, offset, cursor and thresholds, and
+    /// whether the query is unpaged.
+    type ModelQuery = (String, String, Option<String>, String, u64, u64, Option<String>, AttentionThresholds, bool);
 
     fn query_by_model_parser(query: &[u8]) -> Option<ModelQuery> {
         let fields = parse_form(query);
@@ -190,13 +210,16 @@ mod tests {
             && text.chars().count() < 201
             && !text.contains(SAMPLE_KEY)
             && name.as_ref().is_none_or(|name| KeyName::parse(name).is_ok());
-        let offset = once("cursor").map_or(Some(0), |text| canonical_number(&text).filter(|_| text.len() < 19))?;
+        let cursor = once("cursor");
+        let of_sort = |cursor: &String| CURSORS.contains(&(cursor.as_str(), sort.as_str()));
+        let is_good = is_good && cursor.as_ref().is_none_or(of_sort) && (cursor.is_none() || once("offset").is_none());
+        let offset = once("offset").map_or(Some(0), |text| canonical_number(&text).filter(|_| text.len() < 19))?;
         let (limit, days) = (within("limit", 50, 500)?, within("rotationDays", 90, 3_650)?);
         let thresholds = AttentionThresholds::at(fixed_now(), u32::try_from(days).ok()?);
         let is_unpaged =
             fields.iter().all(|(field, _)| field == "rotationDays" || !QUERY_FIELDS.contains(&field.as_str()));
         let name = name.map(|name| name.trim().to_owned());
-        is_good.then_some((status, text, name, sort, limit, offset, thresholds, is_unpaged))
+        is_good.then_some((status, text, name, sort, limit, offset, cursor, thresholds, is_unpaged))
     }
 
     fn query_pieces() -> impl Strategy<Value = String> {
@@ -208,8 +231,10 @@ mod tests {
             "name=([a-zA-Z+]{0,12}|(x|%C3%A9){60,68}|\\+x\\+|%00|%E2%80%AE)",
             Just(format!("name={SAMPLE_KEY}")),
             Just(format!("q={SAMPLE_KEY}")),
-            "(limit|rotationDays|rotation%44ays|cursor)=([0-9]{1,4}|500|501|3650|3651|1|0|%31|\\+1|-1|1e2|0x1|[!-~]{0,9})",
-            "cursor=([0-9]{1,21}|[1-9][0-9]{16,18})",
+            "(limit|rotationDays|rotation%44ays|offset|cursor)=([0-9]{1,4}|500|501|3650|3651|1|0|%31|\\+1|-1|1e2|0x1|[!-~]{0,9})",
+            "(cursor|offset)=([0-9]{1,21}|[1-9][0-9]{16,18})",
+            Just(format!("cursor={}", CURSORS[0].0)),
+            Just(format!("sort={}&cursor={}", CURSORS[1].1, CURSORS[1].0)),
             "([!-~]{0,12}|x=y|Status=x|rotationdays=x)",
         ]
     }
@@ -229,7 +254,9 @@ mod tests {
                     let name = read.name.map(|name| name.as_str().to_owned());
                     let (status, sort) = (read.status.as_ref().to_owned(), read.sort.to_string());
                     let limit = read.limit.into();
-                    let read = (status, read.text, name, sort, limit, read.offset, read.thresholds, is_unpaged);
+                    let cursor = read.after.map(|cursor| format_cursor(read.sort, &cursor));
+                    let read =
+                        (status, read.text, name, sort, limit, read.offset, cursor, read.thresholds, is_unpaged);
                     prop_assert_eq!(Some(read), query_by_model_parser(query));
                 }
                 Err(error) => {
