@@ -105,8 +105,10 @@ pub trait KeyRepository: Send + Sync + 'static {
     /// Returns the key with this identifier, active or revoked.
     async fn get_key(&self, id: &KeyId) -> Result<Option<KeyRecord>>;
 
-    /// Returns all active keys, newest first.
-    async fn list_active(&self) -> Result<Vec<KeyRecord>>;
+    /// Returns at most `limit` active keys, newest first. If `after` is set, only keys after this key in that order, with
+    /// its time of creation and its identifier, are returned. Counts nothing, so reading all active keys in several
+    /// calls takes linear time.
+    async fn list_active(&self, after: Option<(Timestamp, KeyId)>, limit: u32) -> Result<Vec<KeyRecord>>;
 
     /// Returns a page of keys.
     async fn list(&self, query: KeyQuery) -> Result<KeyPage>;

@@ -368,11 +368,11 @@ async fn insert_into_replaced_file_is_rejected() {
     let saved = store.health().borrow().stopped.clone().and_then(|stopped| stopped.saved).expect("a copy");
     drop(store);
     let store = paths.open().await;
-    assert_eq!(store.list_active().await.expect("read"), [], "the new file is complete and unchanged");
+    assert_eq!(store.list_active(None, 1_000).await.expect("read"), [], "the new file is complete and unchanged");
     drop(store);
     let copy = open_without_record(Path::new(&saved)).await;
     assert!(is_active(&copy, &hash));
-    assert_eq!(copy.list_active().await.expect("read").len(), 1);
+    assert_eq!(copy.list_active(None, 1_000).await.expect("read").len(), 1);
 }
 
 #[cfg(unix)]
@@ -418,7 +418,7 @@ async fn write_to_moved_and_replaced_file_is_complete() {
     std::fs::copy(other_database(&paths), paths.database()).expect("replaced");
     ensure_writes_stop(&store, StopCause::Replaced).await;
     drop(store);
-    assert_eq!(paths.open().await.list_active().await.expect("read"), []);
+    assert_eq!(paths.open().await.list_active(None, 1_000).await.expect("read"), []);
     assert!(is_active(&open_without_record(&elsewhere).await, &hash));
 }
 
@@ -469,7 +469,7 @@ async fn write_to_overwritten_file_is_rejected_and_not_mixed() {
     ensure_writes_stop(&store, StopCause::Overwritten).await;
     drop(store);
     assert!(std::fs::read(paths.database()).expect("readable") == bytes, "closing the database wrote to the file");
-    assert_eq!(paths.open().await.list_active().await.expect("read"), []);
+    assert_eq!(paths.open().await.list_active(None, 1_000).await.expect("read"), []);
     assert!(paths.database().with_file_name("keys.db-wal.set-aside").exists(), "the WAL is retained");
 
     let paths = TestPaths::new();
@@ -617,7 +617,7 @@ async fn insert_into_file_overwritten_by_older_copy_is_rejected() {
     ensure_writes_stop(&store, StopCause::Overwritten).await;
     drop(store);
     assert!(paths.database().with_file_name("keys.db-wal.set-aside").exists(), "the WAL is retained");
-    assert_eq!(paths.open().await.list_active().await.expect("read").len(), 1, "the copy is unchanged");
+    assert_eq!(paths.open().await.list_active(None, 1_000).await.expect("read").len(), 1, "the copy is unchanged");
 }
 
 /// Runs `write` while another program holds a transaction that `write` must wait for, and calls `change` before that

@@ -64,7 +64,7 @@ async fn reopen_keeps_keys() {
     let paths = test_paths();
     let record = with_one_key(&paths.path).await;
     let again = SqliteStore::open(&paths.path).expect("opens again");
-    assert_eq!(keys(&again).list_active().await.expect("read"), [record]);
+    assert_eq!(keys(&again).list_active(None, 1_000).await.expect("read"), [record]);
 }
 
 /// Returns the path of the database's write-ahead log (WAL).
@@ -102,7 +102,7 @@ async fn close_makes_copy_of_main_file_complete() {
     let store = SqliteStore::open(&paths.path).expect("opens");
     // Read concurrently, so that several connections are in use before the store is closed.
     let store = Arc::new(store);
-    let read = |store: Arc<SqliteStore>| async move { keys(&store).list_active().await };
+    let read = |store: Arc<SqliteStore>| async move { keys(&store).list_active(None, 1_000).await };
     let reads: JoinSet<_> = (0..50).map(|_| read(store.clone())).collect();
     for read in reads.join_all().await {
         assert_eq!(read.expect("read"), std::slice::from_ref(&record));
@@ -112,7 +112,7 @@ async fn close_makes_copy_of_main_file_complete() {
     let copy = paths.path.with_file_name("copy.db");
     std::fs::copy(&paths.path, &copy).unwrap();
     let copy = SqliteStore::open(&copy).expect("complete database");
-    assert_eq!(keys(&copy).list_active().await.expect("read"), [record]);
+    assert_eq!(keys(&copy).list_active(None, 1_000).await.expect("read"), [record]);
 }
 
 /// The store is still open during the checkpoint, for example because a request has not finished.
@@ -128,10 +128,10 @@ async fn checkpoint_makes_copy_of_main_file_complete() {
     let copy = paths.path.with_file_name("copy.db");
     std::fs::copy(&paths.path, &copy).unwrap();
     let copy = SqliteStore::open(&copy).expect("complete database");
-    assert_eq!(keys(&copy).list_active().await.expect("read"), std::slice::from_ref(&record));
+    assert_eq!(keys(&copy).list_active(None, 1_000).await.expect("read"), std::slice::from_ref(&record));
 
     keys(&store).revoke(&record.id, record.created_at, audit()).await.expect("the store is still usable");
-    assert_eq!(keys(&store).list_active().await.expect("read"), []);
+    assert_eq!(keys(&store).list_active(None, 1_000).await.expect("read"), []);
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn open_quarantines_orphan_wal() {
             std::fs::write(&paths.path, "").unwrap();
         }
         let store = SqliteStore::open(&paths.path).expect("a new database");
-        assert_eq!(keys(&store).list_active().await.expect("read"), []);
+        assert_eq!(keys(&store).list_active(None, 1_000).await.expect("read"), []);
         drop(store);
         assert_eq!(files(&paths.path), ["keys.db", "keys.db-wal.set-aside"]);
         let aside = log_of(&paths.path).with_extension("db-wal.set-aside");
@@ -167,7 +167,7 @@ async fn open_quarantines_orphan_wal() {
         std::fs::write(&paths.path, database).unwrap();
         std::fs::rename(aside, log_of(&paths.path)).unwrap();
         let store = SqliteStore::open(&paths.path).expect("opens");
-        assert_eq!(keys(&store).list_active().await.expect("read"), [record]);
+        assert_eq!(keys(&store).list_active(None, 1_000).await.expect("read"), [record]);
     }
 }
 
@@ -288,7 +288,7 @@ async fn open_locked_database_is_reported() {
     assert_eq!(problem(&paths.path), DatabaseProblem::Locked);
     drop(other);
     let store = SqliteStore::open(&paths.path).expect("available again");
-    assert_eq!(keys(&store).list_active().await.expect("read"), [record]);
+    assert_eq!(keys(&store).list_active(None, 1_000).await.expect("read"), [record]);
 }
 
 #[tokio::test]
@@ -301,7 +301,10 @@ async fn write_during_foreign_write_lock_is_reported_and_recovers() {
     let revoked = keys(&store).revoke(&record.id, record.created_at, audit()).await;
     let Err(WriteError::Store(error)) = revoked else { panic!("the database is locked: {revoked:?}") };
     assert_eq!(error.problem, DatabaseProblem::Locked);
-    assert_eq!(keys(&store).list_active().await.expect("reading is still possible"), std::slice::from_ref(&record));
+    assert_eq!(
+        keys(&store).list_active(None, 1_000).await.expect("reading is still possible"),
+        std::slice::from_ref(&record)
+    );
     other.execute_batch("ROLLBACK").unwrap();
     let revoked = keys(&store).revoke(&record.id, record.created_at, audit()).await;
     assert!(revoked.expect("the database is no longer locked").value.is_new);
@@ -347,7 +350,10 @@ async fn open_value_of_no_version_is_reported() {
     with_one_key(&paths.path).await;
     let store = SqliteStore::open(&paths.path).expect("opens");
     Connection::open(&paths.path).unwrap().execute("UPDATE keys SET scopes = 'root'", []).unwrap();
-    assert_eq!(keys(&store).list_active().await.expect_err("unknown scope").problem, DatabaseProblem::Corrupt);
+    assert_eq!(
+        keys(&store).list_active(None, 1_000).await.expect_err("unknown scope").problem,
+        DatabaseProblem::Corrupt
+    );
 }
 
 fn left_alone(path: &Path, expected: DatabaseProblem) {

@@ -8,6 +8,7 @@ pub(super) mod get;
 pub(super) mod list;
 pub(super) mod rename;
 pub(super) mod revoke;
+mod stream;
 pub(super) mod usage;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};

@@ -19,6 +19,7 @@ mod introspect;
 mod key_access;
 mod key_events;
 mod key_health;
+mod key_stream;
 mod key_usage;
 mod list_keys;
 mod log_capture;

@@ -28,8 +28,8 @@ impl KeyRepository for SqliteAccount {
         self.database.read(move |connection| keys::find(connection, &id)).await
     }
 
-    async fn list_active(&self) -> Result<Vec<KeyRecord>> {
-        self.database.read(|connection| keys::list_active(connection)).await
+    async fn list_active(&self, after: Option<(Timestamp, KeyId)>, limit: u32) -> Result<Vec<KeyRecord>> {
+        self.database.read(move |connection| keys::list_active(connection, after, limit)).await
     }
 
     async fn list(&self, query: KeyQuery) -> Result<KeyPage> {

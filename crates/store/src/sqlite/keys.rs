@@ -1,6 +1,7 @@
 //! Reads and writes the table of keys. Each change and its activity entry are written in one transaction.
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params, params_from_iter};
 use ulkeys_api::ActivityEvent;
 use ulkeys_domain::{Actor, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp, normalize_for_search};
 
@@ -115,12 +116,26 @@ pub(super) fn is_revoked(connection: &Connection, hash: &KeyHash) -> rusqlite::R
         .query_row([hash.as_bytes()], |row| row.get(0))
 }
 
-pub(super) fn list_active(connection: &Connection) -> rusqlite::Result<Vec<KeyRecord>> {
+pub(super) fn list_active(
+    connection: &Connection,
+    after: Option<(Timestamp, KeyId)>,
+    limit: u32,
+) -> rusqlite::Result<Vec<KeyRecord>> {
+    let position = if after.is_some() {
+        "AND (created_at, rowid) < (?2, (SELECT rowid FROM keys AS last WHERE last.id = ?3))"
+    } else {
+        ""
+    };
+    let (at, id) = after.map(|(at, id)| (at.as_millis(), id.as_str().to_owned())).unzip();
+    let mut values = vec![Value::Integer(limit.into())];
+    values.extend(at.map(Value::Integer));
+    values.extend(id.map(Value::Text));
     connection
         .prepare_cached(&format!(
-            "SELECT {KEY_COLUMNS} FROM keys WHERE revoked_at IS NULL ORDER BY created_at DESC, rowid DESC"
+            "SELECT {KEY_COLUMNS} FROM keys WHERE revoked_at IS NULL {position}
+             ORDER BY created_at DESC, rowid DESC LIMIT ?1"
         ))?
-        .query_map([], read_key)?
+        .query_map(params_from_iter(values), read_key)?
         .collect()
 }
 

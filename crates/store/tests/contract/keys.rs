@@ -74,7 +74,24 @@ async fn list_active_returns_active_keys_newest_first(store: &KeyFixture) {
     let (new, _) = insert(store, "new", 3).await;
     let (twin, _) = insert(store, "twin, made in the same millisecond but later", 3).await;
     store.revoke(&gone.id, at(4), audit()).await.expect("revoked");
-    assert_eq!(store.list_active().await.expect("read"), [twin, new, old]);
+    let all = [twin, new, old];
+    assert_eq!(store.list_active(None, 1_000).await.expect("read"), all);
+    for limit in [1, 2, 3] {
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let keys = store.list_active(after, limit).await.expect("read");
+            assert!(keys.len() <= limit as usize);
+            let Some(last) = keys.last() else { break };
+            after = Some((last.created_at, last.id));
+            seen.extend(keys);
+        }
+        assert_eq!(seen, all, "{limit} at a time");
+    }
+    let [_, new, old] = &all;
+    store.revoke(&new.id, at(5), audit()).await.expect("revoked");
+    let rest = store.list_active(Some((new.created_at, new.id)), 2).await.expect("read");
+    assert_eq!(rest, std::slice::from_ref(old), "the position of a revoked key is still valid");
 }
 
 async fn insert_duplicate_changes_nothing(store: &KeyFixture) {
@@ -86,7 +103,7 @@ async fn insert_duplicate_changes_nothing(store: &KeyFixture) {
     let same_id = store.insert(second, fresh, audit()).await;
     assert!(matches!(same_id, Err(WriteError::Conflict)), "{same_id:?}");
     assert_eq!(lookup(store, &fresh).await, None);
-    assert_eq!(store.list_active().await.expect("read"), [first]);
+    assert_eq!(store.list_active(None, 1_000).await.expect("read"), [first]);
 }
 
 async fn revoke_twice_keeps_first_time(store: &KeyFixture) {
@@ -153,7 +170,7 @@ async fn get_replaced_key_and_replacement_name_each_other(store: &KeyFixture) {
     };
     let replaced_by = async || {
         let found = store.get_key(&old.id).await.expect("read").expect("exists");
-        let listed = store.list_active().await.expect("read");
+        let listed = store.list_active(None, 1_000).await.expect("read");
         assert!(found.revoked_at.is_some() || listed.contains(&found), "the list contains the same record");
         found.replaced_by
     };
@@ -190,7 +207,7 @@ async fn revoked_actor_changes_nothing(store: &KeyFixture) {
     assert!(matches!(renamed, Err(WriteError::ActorRevoked)), "{renamed:?}");
     let revoked = store.revoke(&key.id, at(4), by_admin()).await;
     assert!(matches!(revoked, Err(WriteError::ActorRevoked)), "{revoked:?}");
-    assert_eq!(store.list_active().await.expect("read"), [key]);
+    assert_eq!(store.list_active(None, 1_000).await.expect("read"), [key]);
 }
 
 async fn revoke_in_parallel_agrees_on_one_time(store: &KeyFixture) {
@@ -213,7 +230,7 @@ async fn rename_is_possible_until_revocation(store: &KeyFixture) {
     assert_eq!(rename("new").await.expect("renamed").value, renamed);
     assert_eq!(rename("new").await.expect("unchanged").value, renamed, "the same name again changes nothing");
     assert_eq!(lookup(store, &hash).await.expect("exists").name, renamed.name);
-    assert_eq!(store.list_active().await.expect("read"), [renamed]);
+    assert_eq!(store.list_active(None, 1_000).await.expect("read"), [renamed]);
     store.revoke(&key.id, at(3), audit()).await.expect("revoked");
     let late = rename("later").await;
     assert!(matches!(late, Err(WriteError::NotFound)), "{late:?}");

@@ -258,12 +258,15 @@ impl KeyRepository for MemoryStore {
         Ok(state.find(id).map(|position| state.record(&state.keys[position])))
     }
 
-    async fn list_active(&self) -> Result<Vec<KeyRecord>> {
+    async fn list_active(&self, after: Option<(Timestamp, KeyId)>, limit: u32) -> Result<Vec<KeyRecord>> {
         let state = self.read();
         let active = state.keys.iter().filter(|key| key.record.revoked_at.is_none());
         let mut active: Vec<_> = active.map(|key| state.record(key)).collect();
         active.sort_by_key(|key| key.created_at);
         active.reverse();
+        let after = after.map(|(at, id)| (at, state.find(&id)));
+        active.retain(|key| after.is_none_or(|after| (key.created_at, state.find(&key.id)) < after));
+        active.truncate(limit as usize);
         Ok(active)
     }
 

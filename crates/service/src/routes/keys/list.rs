@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use ulkeys_api::{ApiKey, KeyList, KeySort, KeyStatus, SortBy};
 use ulkeys_domain::{KeyName, KeyRecord, Timestamp, resembles_key};
@@ -13,6 +14,8 @@ use utoipa::IntoParams;
 
 use super::cursor::{format_cursor, parse_cursor};
 use super::parse_attention_thresholds;
+use super::stream::stream_active_keys;
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::openapi::BadRequest;
 use crate::routes::query_params::{parse_canonical_number, parse_number_up_to};
@@ -102,7 +105,8 @@ impl KeyListQuery {
 
 /// Lists all active keys, or a page of keys
 ///
-/// Without parameters, returns all active keys, newest first. With any parameter other than `rotationDays`, returns a
+/// Without parameters, returns all active keys, newest first, piece by piece; an incomplete response means that a piece
+/// could not be read, or that the caller's key was revoked meanwhile. With any parameter other than `rotationDays`, returns a
 /// page of the matching keys: the page after `offset` keys, or the page after a `cursor`.
 #[utoipa::path(
     get,
@@ -114,32 +118,35 @@ impl KeyListQuery {
 )]
 pub(crate) async fn list(
     State(state): State<Arc<ServiceState>>,
+    caller: Caller,
     query: Result<Query<KeyListQuery>, QueryRejection>,
-) -> Result<Json<KeyList>, ApiError> {
+) -> Result<Response, ApiError> {
     let query = query.map_err(|_| ApiError::Invalid("query: each parameter may occur only once".to_owned()))?;
     let parsed = query.parse(state.now()).map_err(ApiError::Invalid)?;
     let thresholds = parsed.thresholds;
+    if query.is_unpaged() {
+        return stream_active_keys(state, caller, thresholds).await;
+    }
     if parsed.sort.by == SortBy::LastUsedAt || parsed.status == KeyStatus::Attention {
         // The store sorts and filters by the times that it knows.
         state.usage.flush_before_reading(&*state.store, state.now()).await;
     }
     let pending_times = state.usage.pending_times();
-    let (records, total, next, next_cursor) = if query.is_unpaged() {
-        let records = state.account.list_active().await?;
-        let total = records.len() as u64;
-        (records, total, None, None)
-    } else {
-        let (sort, offset, is_walk) = (parsed.sort, parsed.offset, parsed.after.is_some());
-        let KeyPage { keys, total, next } = state.account.list(parsed).await?;
-        let end = offset.saturating_add(keys.len() as u64);
-        let next_offset = (!is_walk && end < total).then(|| end.to_string());
-        (keys, total, next_offset, next.map(|cursor| format_cursor(sort, &cursor)))
-    };
+    let (sort, offset, is_walk) = (parsed.sort, parsed.offset, parsed.after.is_some());
+    let KeyPage { keys, total, next } = state.account.list(parsed).await?;
+    let end = offset.saturating_add(keys.len() as u64);
+    let next_offset = (!is_walk && end < total).then(|| end.to_string());
     let describe = |mut record: KeyRecord| {
         pending_times.overlay_on_record(&mut record, thresholds.latest);
         ApiKey::new(record, &thresholds)
     };
-    Ok(Json(KeyList { keys: records.into_iter().map(describe).collect(), total, next, next_cursor }))
+    let list = KeyList {
+        keys: keys.into_iter().map(describe).collect(),
+        total,
+        next: next_offset,
+        next_cursor: next.map(|cursor| format_cursor(sort, &cursor)),
+    };
+    Ok(Json(list).into_response())
 }
 
 #[cfg(test)]
