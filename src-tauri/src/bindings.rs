@@ -8,8 +8,8 @@ use ulkeys_api::training::{
 use ulkeys_api::{
     ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, ApiKey, ChangeCount, CheckReport, CheckResult, CreateKey,
     DatabaseHealth, DatabaseProblem, DiskFull, ErrorCode, FormatProblem, HourlyUsage, KeyClient, KeyCounts, KeyEvent,
-    KeyList, KeyStatus, KeyUsage, KeyUse, OutsideChange, RecordFailure, RejectionGroup, RevokedKey, SortBy, StopCause,
-    WritesStopped,
+    KeyList, KeyStatus, KeyUsage, KeyUse, ListedKey, OutsideChange, RecordFailure, RejectionGroup, RevokedKey,
+    RotationPartner, SortBy, StopCause, WritesStopped,
 };
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::storage::StorageLimits;
@@ -65,6 +65,8 @@ fn generate_bindings() -> String {
         Scope,
         AttentionReason,
         ApiKey,
+        ListedKey,
+        RotationPartner,
         KeyList,
         KeyStatus,
         SortBy,

@@ -75,13 +75,57 @@ impl ApiKey {
     }
 }
 
+/// The number of hours in [`ListedKey::recent_requests`].
+pub const RECENT_HOURS: usize = 24;
+
+/// A key in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedKey {
+    /// The key's metadata.
+    #[serde(flatten)]
+    pub key: ApiKey,
+    /// The other key of a rotation: the key that replaces this one, or the key that it replaces. If there are both, this
+    /// is the active one of them, and otherwise the newer one. Present only on pages, if there is such a key.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
+    #[ts(optional)]
+    pub rotation_partner: Option<RotationPartner>,
+    /// The number of accepted requests in each of the last 24 clock hours (UTC), oldest first; the last one is the
+    /// current hour. Requests of the last seconds may be missing. Present only on pages.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false, min_items = 24, max_items = 24)]
+    #[ts(optional, type = "number[]")]
+    pub recent_requests: Option<Vec<u64>>,
+}
+
+/// The other key of a rotation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationPartner {
+    /// Identifier of the key.
+    #[ts(type = "string")]
+    pub key_id: KeyId,
+    /// Name of the key.
+    #[schema(min_length = 1, max_length = 64)]
+    pub name: String,
+    /// When the key was revoked; `null` if the key is active.
+    #[ts(type = "string | null")]
+    #[schema(required = true)]
+    pub revoked_at: Option<Timestamp>,
+    /// When a request with the key was last accepted; `null` if it has never been used.
+    #[ts(type = "string | null")]
+    #[schema(required = true)]
+    pub last_used_at: Option<Timestamp>,
+}
+
 /// Response of `GET /api/api-keys`. Without query parameters, contains all active keys, newest first; otherwise,
 /// contains a page of the matching keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyList {
     /// The listed keys.
-    pub keys: Vec<ApiKey>,
+    pub keys: Vec<ListedKey>,
     /// Total number of matching keys on all pages.
     #[ts(type = "number")]
     pub total: u64,

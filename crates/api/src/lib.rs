@@ -18,7 +18,10 @@ use utoipa::ToSchema;
 
 pub use diagnosis::{CheckReport, CheckRequest, CheckResult, FormatProblem};
 pub use introspection::Introspection;
-pub use keys::{ApiKey, CreateKey, KeyCounts, KeyList, KeySort, KeyStatus, RenameKey, SortBy};
+pub use keys::{
+    ApiKey, CreateKey, KeyCounts, KeyList, KeySort, KeyStatus, ListedKey, RECENT_HOURS, RenameKey, RotationPartner,
+    SortBy,
+};
 pub use outside::{ChangeCount, DatabaseHealth, DiskFull, OutsideChange, RecordFailure, StopCause, WritesStopped};
 pub use usage::{
     ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY,

@@ -13,6 +13,7 @@ mod runs;
 mod sqlite;
 mod usage;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,6 +106,9 @@ pub trait KeyRepository: Send + Sync + 'static {
     /// Returns the key with this identifier, active or revoked.
     async fn get_key(&self, id: &KeyId) -> Result<Option<KeyRecord>>;
 
+    /// Returns the keys with these identifiers, active or revoked, in any order. Unknown identifiers are ignored.
+    async fn get_keys(&self, ids: Vec<KeyId>) -> Result<Vec<KeyRecord>>;
+
     /// Returns at most `limit` active keys, newest first. If `after` is set, only keys after this key in that order, with
     /// its time of creation and its identifier, are returned. Counts nothing, so reading all active keys in several
     /// calls takes linear time.
@@ -132,6 +136,10 @@ pub trait KeyRepository: Send + Sync + 'static {
 
     /// Returns the number of requests made with a key in each hour since `since`, and the clients that used the key.
     async fn key_usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage>;
+
+    /// Returns the number of accepted requests with each of these keys in each of these hours, counted from the Unix epoch
+    /// (UTC). Hours without requests are left out.
+    async fn accepted_requests(&self, ids: Vec<KeyId>, hours: RangeInclusive<i64>) -> Result<Vec<HourlyCount>>;
 
     /// Returns at most `limit` activity entries, newest first. If `key` or `kind` is set, returns only the entries of
     /// that key or kind. If `before` is set, returns only the entries that are older than that entry.

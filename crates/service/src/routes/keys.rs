@@ -6,6 +6,7 @@ mod cursor;
 pub(super) mod events;
 pub(super) mod get;
 pub(super) mod list;
+mod page;
 pub(super) mod rename;
 pub(super) mod revoke;
 mod stream;

@@ -18,14 +18,14 @@ async fn client_reads_pages_keys_and_activity() {
     let client = ApiClient::new(&format!("http://{}", service.address), &service.session).expect("a client");
     let query = KeyQuery { limit: 1, ..KeyQuery::default() };
     let first = client.list_key_page(&query, 90).await.expect("answered");
-    assert_eq!((first.keys[0].name.as_str(), first.total, first.next.as_deref()), ("Berlin", 2, Some("1")));
+    assert_eq!((first.keys[0].key.name.as_str(), first.total, first.next.as_deref()), ("Berlin", 2, Some("1")));
     let second = client.list_key_page(&KeyQuery { offset: 1, ..query.clone() }, 90).await.expect("answered");
-    assert_eq!((second.keys[0].name.as_str(), second.total, second.next), ("Zürich", 2, None));
-    assert_eq!(second.keys[0].attention, [AttentionReason::NeverUsed]);
+    assert_eq!((second.keys[0].key.name.as_str(), second.total, second.next), ("Zürich", 2, None));
+    assert_eq!(second.keys[0].key.attention, [AttentionReason::NeverUsed]);
 
     let names = async |query: KeyQuery, days| {
         let page = client.list_key_page(&query, days).await.expect("answered");
-        page.keys.into_iter().map(|key| key.name).collect::<Vec<_>>()
+        page.keys.into_iter().map(|listed| listed.key.name).collect::<Vec<_>>()
     };
     let all = KeyQuery { status: KeyStatus::All, limit: 500, ..KeyQuery::default() };
     let sort = KeySort::parse("-name").expect("valid sort order");
@@ -41,7 +41,7 @@ async fn client_reads_pages_keys_and_activity() {
     assert_eq!(client.count_keys(2).await.expect("answered"), KeyCounts { active: 2, attention: 2, revoked: 1 });
     assert_eq!(client.list_keys().await.expect("answered").total, 2);
 
-    let old = client.get_key(&first.keys[0].key_id, 2).await.expect("answered");
+    let old = client.get_key(&first.keys[0].key.key_id, 2).await.expect("answered");
     assert_eq!((old.name.as_str(), old.attention), ("Berlin", vec![AttentionReason::Old]));
     let new = CreateKey { name: "new".into(), scopes: vec!["read".into()], replaces: Some(old.key_id) };
     let new = client.create_key(&new, 90).await.expect("created").info;

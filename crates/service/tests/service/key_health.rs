@@ -28,7 +28,9 @@ async fn key_lists_reasons_for_attention() {
         for key in &keys {
             let rotation = rotation.replace('&', "?");
             let shown = get_ok(&service, &format!("/api/api-keys/{}{rotation}", text(&key["keyId"]))).await;
-            assert_eq!(shown, *key, "the single key matches the list");
+            let mut key = key.clone();
+            key.as_object_mut().expect("an object").remove("recentRequests");
+            assert_eq!(shown, key, "the single key matches the list");
         }
         keys.iter().map(|key| (text(&key["name"]), key["attention"].clone())).collect::<Vec<_>>()
     };

@@ -153,6 +153,7 @@ async fn list_is_searched_sorted_and_filtered() {
             "keyPrefix": "[keyPrefix]",
             "lastUsedAt": "[time]",
             "name": "Berlin",
+            "recentRequests": "[24 zeros]",
             "replacedBy": null,
             "replaces": null,
             "revokedAt": null,
@@ -168,6 +169,7 @@ async fn list_is_searched_sorted_and_filtered() {
             "keyPrefix": "[keyPrefix]",
             "lastUsedAt": null,
             "name": "berlin",
+            "recentRequests": "[24 zeros]",
             "replacedBy": null,
             "replaces": null,
             "revokedAt": "[time]",
@@ -183,6 +185,7 @@ async fn list_is_searched_sorted_and_filtered() {
             "keyPrefix": "[keyPrefix]",
             "lastUsedAt": null,
             "name": "Zürich",
+            "recentRequests": "[24 zeros]",
             "replacedBy": null,
             "replaces": null,
             "revokedAt": null,
@@ -296,4 +299,54 @@ async fn unwritten_usage_is_listed() {
     tokio::time::sleep(3 * interval).await;
     check().await;
     other.execute_batch("ROLLBACK").expect("unlocked");
+}
+
+#[tokio::test]
+async fn page_shows_rotation_partners_and_recent_requests() {
+    let service = TestService::start().await;
+    let (old_id, old) = service.create_key("old", &["read"]).await;
+    let body = json!({ "name": "new", "scopes": ["read"], "replaces": old_id });
+    let created = service.app(Method::POST, "/api/api-keys").json(&body).send().await.expect("answered");
+    let new_id = text(&read_json(created).await.1["keyId"]);
+    for _ in 0..3 {
+        assert_eq!(service.get_summary(&old).await.status(), StatusCode::OK);
+    }
+    // A rejected request is not counted.
+    service.bearer(&old, Method::POST, "/api/models").send().await.expect("answered");
+    let sum = |key: &Value| -> u64 {
+        let hours = key["recentRequests"].as_array().expect("a list");
+        assert_eq!(hours.len(), 24);
+        // The hour may have changed during the test.
+        assert!(hours[..22].iter().all(|hour| *hour == 0), "{key}");
+        hours.iter().filter_map(Value::as_u64).sum()
+    };
+    service.wait_for_usage(&old_id, |usage| !usage["hours"].as_array().expect("a list").is_empty()).await;
+    let page = async || get_ok(&service, "/api/api-keys?status=all&sort=-name").await["keys"].clone();
+    let keys = page().await;
+    assert_eq!((keys[0]["name"].clone(), sum(&keys[0]), sum(&keys[1])), (json!("old"), 3, 0));
+    let used_at = &keys[0]["lastUsedAt"];
+    assert!(used_at.is_string());
+    let partner = |id: &str, name: &str, revoked_at: &Value, used_at: &Value| json!({ "keyId": id, "name": name, "revokedAt": revoked_at, "lastUsedAt": used_at });
+    assert_eq!(keys[0]["rotationPartner"], partner(&new_id, "new", &Value::Null, &Value::Null));
+    assert_eq!(keys[1]["rotationPartner"], partner(&old_id, "old", &Value::Null, used_at));
+
+    // Of two partners, the active one is shown, and otherwise the newer one.
+    let body = json!({ "name": "aaa", "scopes": ["read"], "replaces": new_id });
+    let created = service.app(Method::POST, "/api/api-keys").json(&body).send().await.expect("answered");
+    let last_id = text(&read_json(created).await.1["keyId"]);
+    assert_eq!(page().await[1]["rotationPartner"]["keyId"], last_id.as_str());
+    service.revoke_key(&last_id).await;
+    assert_eq!(page().await[1]["rotationPartner"]["keyId"], old_id.as_str());
+    service.revoke_key(&old_id).await;
+    let keys = page().await;
+    assert_eq!(keys[1]["rotationPartner"], partner(&last_id, "aaa", &keys[2]["revokedAt"], &Value::Null));
+    assert!(keys[2]["revokedAt"].is_string());
+
+    let (other_id, _) = service.create_key("zzz", &["read"]).await;
+    assert_eq!(page().await[0].get("rotationPartner"), None, "a key without a rotation");
+    for id in [&new_id, &other_id] {
+        let listed = service.listed_key(id).await;
+        assert_eq!(listed, get_ok(&service, &format!("/api/api-keys/{id}")).await, "only pages have these fields");
+        assert!(listed.get("recentRequests").is_none() && listed.get("rotationPartner").is_none(), "{listed}");
+    }
 }

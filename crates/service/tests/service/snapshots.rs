@@ -17,7 +17,7 @@ const OMITTED_HEADERS: [&str; 7] = [
 ];
 
 /// Patterns of identifiers, keys, times, addresses, and sizes, with their replacements.
-const REDACTIONS: [(&str, &str); 11] = [
+const REDACTIONS: [(&str, &str); 12] = [
     ("key_[0-9a-f]{24}", "[keyId]"),
     ("ul_[0-9a-f]{40}", "[key]"),
     ("ul_[0-9a-f]{8}", "[keyPrefix]"),
@@ -26,6 +26,7 @@ const REDACTIONS: [(&str, &str); 11] = [
     ("/uploads/[0-9a-f]{64}", "/uploads/[grant]"),
     (r"127\.0\.0\.1:\d+", "[address]"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[time]"),
+    (r#""recentRequests": \[(\s+0,?){24}\s+\]"#, r#""recentRequests": "[24 zeros]""#),
     (r#""id": \d+"#, r#""id": "[number]""#),
     (r#""iat": \d+"#, r#""iat": "[time]""#),
     (r#"("\w*[uU]sedBytes"): \d+"#, r#"$1: "[bytes]""#),

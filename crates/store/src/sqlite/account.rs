@@ -1,5 +1,7 @@
 //! The keys of one account in an SQLite file, with their usage and their activity.
 
+use std::ops::RangeInclusive;
+
 use async_trait::async_trait;
 use rusqlite::Connection;
 use ulkeys_api::{ActivityKind, ActivityPage, KeyCounts, KeyUsage};
@@ -7,7 +9,7 @@ use ulkeys_domain::{AttentionThresholds, KeyHash, KeyId, KeyName, KeyRecord, Tim
 
 use super::keys::KeyWriteError;
 use super::{Database, SharedState, activity, key_list, keys, usage};
-use crate::{AuditContext, KeyPage, KeyQuery, KeyRepository, Result, Revocation, StoredKey, WriteResult};
+use crate::{AuditContext, HourlyCount, KeyPage, KeyQuery, KeyRepository, Result, Revocation, StoredKey, WriteResult};
 
 /// The data of one account in an SQLite file.
 pub(super) struct SqliteAccount {
@@ -26,6 +28,10 @@ impl KeyRepository for SqliteAccount {
     async fn get_key(&self, id: &KeyId) -> Result<Option<KeyRecord>> {
         let id = *id;
         self.database.read(move |connection| keys::find(connection, &id)).await
+    }
+
+    async fn get_keys(&self, ids: Vec<KeyId>) -> Result<Vec<KeyRecord>> {
+        self.database.read(move |connection| keys::find_all(connection, &ids)).await
     }
 
     async fn list_active(&self, after: Option<(Timestamp, KeyId)>, limit: u32) -> Result<Vec<KeyRecord>> {
@@ -90,6 +96,10 @@ impl KeyRepository for SqliteAccount {
     async fn key_usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage> {
         let id = *id;
         self.database.read(move |connection| usage::load_usage(connection, id, since)).await
+    }
+
+    async fn accepted_requests(&self, ids: Vec<KeyId>, hours: RangeInclusive<i64>) -> Result<Vec<HourlyCount>> {
+        self.database.read(move |connection| usage::load_accepted(connection, &ids, &hours)).await
     }
 
     async fn list_activity(

@@ -7,7 +7,7 @@ use ulkeys_domain::{Actor, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Time
 
 use super::rows::{
     KEY_COLUMN_COUNT, KEY_COLUMNS, read_hash, read_id, read_key, read_name, read_optional_time, read_revision,
-    read_scopes, read_time,
+    read_scopes, read_time, to_json_array,
 };
 use super::{activity, outside_changes};
 use crate::revocation_record::RecordPosition;
@@ -107,6 +107,13 @@ pub(super) fn find(connection: &Connection, id: &KeyId) -> rusqlite::Result<Opti
         .prepare_cached(&format!("SELECT {KEY_COLUMNS} FROM keys WHERE id = ?1"))?
         .query_row([id.as_str()], read_key)
         .optional()
+}
+
+pub(super) fn find_all(connection: &Connection, ids: &[KeyId]) -> rusqlite::Result<Vec<KeyRecord>> {
+    connection
+        .prepare_cached(&format!("SELECT {KEY_COLUMNS} FROM keys WHERE id IN (SELECT value FROM json_each(?1))"))?
+        .query_map([to_json_array(ids)?], read_key)?
+        .collect()
 }
 
 /// Returns whether the database contains a key as revoked.

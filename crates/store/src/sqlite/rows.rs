@@ -15,6 +15,12 @@ pub(super) const KEY_COLUMNS: &str = "id, name, prefix, scopes, created_at, last
 /// The number of columns in [`KEY_COLUMNS`].
 pub(super) const KEY_COLUMN_COUNT: usize = 10;
 
+/// Returns identifiers as a JSON array, which a statement reads with `json_each`. The text of a statement then does not
+/// depend on their number.
+pub(super) fn to_json_array(ids: &[KeyId]) -> rusqlite::Result<String> {
+    serde_json::to_string(ids).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
 pub(super) fn read_key(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
     Ok(KeyRecord {
         id: read_id(row, 0)?,

@@ -1,12 +1,15 @@
 //! Reads and writes usage: last-used times, hourly counts, and clients.
 
+use std::ops::RangeInclusive;
+
 use rusqlite::{Connection, Row, params};
 use ulkeys_api::{ActivityEvent, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY};
+use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{Actor, CLOCK_TOLERANCE, KeyId, Timestamp};
 
-use super::rows::{read_enum, read_time, read_user_agent, timestamp_from_millis};
+use super::rows::{read_enum, read_id, read_time, read_user_agent, timestamp_from_millis, to_json_array};
 use super::{activity, service_days};
-use crate::{AuditContext, ClientUsage, MILLIS_PER_HOUR, UsageBatch};
+use crate::{AuditContext, ClientUsage, HourlyCount, MILLIS_PER_HOUR, UsageBatch};
 
 /// The number of batches whose identifiers are stored. A service repeats only its last batch.
 const REMEMBERED_BATCHES: i64 = 100;
@@ -145,6 +148,24 @@ pub(super) fn load_usage(connection: &mut Connection, key_id: KeyId, since: Time
         .query_map([key_id.as_str()], read_client)?
         .collect::<rusqlite::Result<_>>()?;
     Ok(KeyUsage { key_id, hours, sources: clients })
+}
+
+pub(super) fn load_accepted(
+    connection: &Connection,
+    ids: &[KeyId],
+    hours: &RangeInclusive<i64>,
+) -> rusqlite::Result<Vec<HourlyCount>> {
+    let outcome = Decision::Accepted;
+    connection
+        .prepare_cached(
+            "SELECT key_id, hour, requests FROM usage
+             WHERE key_id IN (SELECT value FROM json_each(?1)) AND hour BETWEEN ?2 AND ?3 AND outcome = ?4",
+        )?
+        .query_map(params![to_json_array(ids)?, hours.start(), hours.end(), outcome.as_ref()], |row| {
+            let requests = row.get::<_, i64>(2)?.cast_unsigned();
+            Ok(HourlyCount { key: read_id(row, 0)?, hour: row.get(1)?, outcome, requests })
+        })?
+        .collect()
 }
 
 fn read_client(row: &Row<'_>) -> rusqlite::Result<KeyClient> {

@@ -94,6 +94,41 @@ async fn list_active_returns_active_keys_newest_first(store: &KeyFixture) {
     assert_eq!(rest, std::slice::from_ref(old), "the position of a revoked key is still valid");
 }
 
+async fn get_keys_returns_known_keys_once(store: &KeyFixture) {
+    let (first, _) = insert(store, "first", 1).await;
+    let (second, _) = insert(store, "second", 2).await;
+    insert(store, "third", 3).await;
+    store.revoke(&second.id, at(4), audit()).await.expect("revoked");
+    let unknown = KeyId::generate(&mut SysRng).expect("randomness");
+    let found = store.get_keys(vec![second.id, unknown, first.id, second.id]).await.expect("read");
+    let mut names: Vec<_> = found.iter().map(|key| (key.name.as_str(), key.revoked_at)).collect();
+    names.sort();
+    assert_eq!(names, [("first", None), ("second", Some(at(4)))]);
+    assert_eq!(store.get_keys(vec![]).await.expect("read"), []);
+}
+
+async fn accepted_requests_are_counted_by_key_and_hour(store: &KeyFixture) {
+    let (first, _) = insert(store, "first", 1).await;
+    let (second, _) = insert(store, "second", 2).await;
+    let (third, _) = insert(store, "third", 3).await;
+    let count = |key: &KeyRecord, hour, outcome, requests| HourlyCount { key: key.id, hour, outcome, requests };
+    let accepted = Decision::Accepted;
+    let counts = vec![
+        count(&first, 9, accepted, 1),
+        count(&first, 10, accepted, 2),
+        count(&first, 12, accepted, 3),
+        count(&first, 13, accepted, 4),
+        count(&first, 11, Decision::Scope, 5),
+        count(&second, 11, accepted, 6),
+        count(&third, 11, accepted, 7),
+    ];
+    store.store.record_usage(Arc::new(UsageBatch { counts, ..UsageBatch::empty() })).await.expect("recorded");
+    let found = store.accepted_requests(vec![second.id, first.id], 10..=12).await.expect("read");
+    let mut found: Vec<_> = found.iter().map(|count| (count.hour, count.requests, count.key)).collect();
+    found.sort();
+    assert_eq!(found, [(10, 2, first.id), (11, 6, second.id), (12, 3, first.id)]);
+}
+
 async fn insert_duplicate_changes_nothing(store: &KeyFixture) {
     let (first, hash) = insert(store, "first", 1).await;
     let (mut second, fresh) = new_key("second", 2);
@@ -426,6 +461,8 @@ contract_cases! {
     [
         snapshot_finds_key_by_its_hash_alone,
         list_active_returns_active_keys_newest_first,
+        get_keys_returns_known_keys_once,
+        accepted_requests_are_counted_by_key_and_hour,
         insert_duplicate_changes_nothing,
         revoke_twice_keeps_first_time,
         record_usage_moves_last_used_forward_and_not_past_revocation,

@@ -1,6 +1,7 @@
 //! A store of keys in memory, for the contract tests. It can fail on demand.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,13 +10,14 @@ use ulkeys_api::{
     ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, DatabaseProblem, HourlyUsage, KeyClient, KeyCounts,
     KeyStatus, KeyUsage, MAX_CLIENTS_PER_KEY, SortBy,
 };
+use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{
     AttentionThresholds, CLOCK_TOLERANCE, KeyHash, KeyId, KeyName, KeyRecord, Timestamp, normalize_for_search,
 };
 use ulkeys_store::{
-    AuditContext, ClientUsage, Committed, CursorValue, KeyChanges, KeyCursor, KeyPage, KeyQuery, KeyRepository,
-    KeyVisitor, KnownKeys, MILLIS_PER_HOUR, RejectedRequests, Result, Revision, Revocation, StoreError, StoredKey,
-    UsageBatch, UsageBatchId, WriteError, WriteResult,
+    AuditContext, ClientUsage, Committed, CursorValue, HourlyCount, KeyChanges, KeyCursor, KeyPage, KeyQuery,
+    KeyRepository, KeyVisitor, KnownKeys, MILLIS_PER_HOUR, RejectedRequests, Result, Revision, Revocation, StoreError,
+    StoredKey, UsageBatch, UsageBatchId, WriteError, WriteResult,
 };
 
 use crate::fixture::KeyStore;
@@ -258,6 +260,12 @@ impl KeyRepository for MemoryStore {
         Ok(state.find(id).map(|position| state.record(&state.keys[position])))
     }
 
+    async fn get_keys(&self, ids: Vec<KeyId>) -> Result<Vec<KeyRecord>> {
+        let state = self.read();
+        let found = state.keys.iter().filter(|key| ids.contains(&key.record.id));
+        Ok(found.map(|key| state.record(key)).collect())
+    }
+
     async fn list_active(&self, after: Option<(Timestamp, KeyId)>, limit: u32) -> Result<Vec<KeyRecord>> {
         let state = self.read();
         let active = state.keys.iter().filter(|key| key.record.revoked_at.is_none());
@@ -362,6 +370,20 @@ impl KeyRepository for MemoryStore {
         let mut sources = state.clients.get(id).cloned().unwrap_or_default();
         sources.sort_by_key(|client| std::cmp::Reverse(client.last_used_at));
         Ok(KeyUsage { key_id: *id, hours, sources })
+    }
+
+    async fn accepted_requests(&self, ids: Vec<KeyId>, hours: RangeInclusive<i64>) -> Result<Vec<HourlyCount>> {
+        let state = self.read();
+        let matching = state.hours.iter().filter(|((key, hour, _), usage)| {
+            ids.contains(key) && hours.contains(hour) && usage.outcome == Decision::Accepted
+        });
+        let count = |((key, hour, _), usage): (&(KeyId, i64, String), &HourlyUsage)| HourlyCount {
+            key: *key,
+            hour: *hour,
+            outcome: usage.outcome,
+            requests: usage.requests,
+        };
+        Ok(matching.map(count).collect())
     }
 
     async fn list_activity(

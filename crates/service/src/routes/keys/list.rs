@@ -7,12 +7,13 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use ulkeys_api::{ApiKey, KeyList, KeySort, KeyStatus, SortBy};
-use ulkeys_domain::{KeyName, KeyRecord, Timestamp, resembles_key};
+use ulkeys_api::{KeyList, KeySort, KeyStatus, SortBy};
+use ulkeys_domain::{KeyName, Timestamp, resembles_key};
 use ulkeys_store::{KeyPage, KeyQuery};
 use utoipa::IntoParams;
 
 use super::cursor::{format_cursor, parse_cursor};
+use super::page::describe_page;
 use super::parse_attention_thresholds;
 use super::stream::stream_active_keys;
 use crate::caller::Caller;
@@ -136,12 +137,8 @@ pub(crate) async fn list(
     let KeyPage { keys, total, next } = state.account.list(parsed).await?;
     let end = offset.saturating_add(keys.len() as u64);
     let next_offset = (!is_walk && end < total).then(|| end.to_string());
-    let describe = |mut record: KeyRecord| {
-        pending_times.overlay_on_record(&mut record, thresholds.latest);
-        ApiKey::new(record, &thresholds)
-    };
     let list = KeyList {
-        keys: keys.into_iter().map(describe).collect(),
+        keys: describe_page(&state, keys, &pending_times, &thresholds).await?,
         total,
         next: next_offset,
         next_cursor: next.map(|cursor| format_cursor(sort, &cursor)),
