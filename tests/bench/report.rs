@@ -1,19 +1,26 @@
-//! Prints the results as a table, and then the ratios between them.
+//! Prints the results as Markdown: the named goals, the ratios between cases, and the values of each case.
 
 use std::time::Duration;
 
 use crate::load::Measurement;
+use crate::open_loop::OpenLoopMeasurement;
 
-/// A row of the report: a case with the medians of its measurements.
-pub struct ReportRow {
+/// Number of stored keys of the service that is compared with the routes that do not check keys.
+pub const MAIN_KEYS: usize = 100_000;
+/// The smallest and the largest number of stored keys, which are compared with each other.
+const FEW_KEYS: usize = 1_000;
+const MOST_KEYS: usize = 1_000_000;
+
+/// All measurements of a case.
+pub struct CaseResults {
     /// The case that was measured.
     pub what: BenchCase,
-    /// Number of stored keys; 0 for routes that do not check keys.
+    /// Number of stored keys; 0 for servers that store no keys.
     pub keys: usize,
-    /// Memory usage of the server process.
-    pub memory: ServerMemory,
-    /// The median of each measured value over all rounds.
-    pub measured: Measurement,
+    /// The measurements at full load, one per round.
+    pub full_load: Vec<Measurement>,
+    /// The measurements at half load, one per round; empty for most cases.
+    pub half_load: Vec<OpenLoopMeasurement>,
 }
 
 /// A kind of request that is measured.
@@ -23,6 +30,10 @@ pub enum BenchCase {
     BareOk,
     /// A route that does not check keys and returns the same JSON as `GET /api/account/summary`.
     BareJson,
+    /// The same route, with the same headers as `GET /api/account/summary`.
+    BareSummary,
+    /// A route that does not check keys and returns 204 with the same headers as `GET /forward-auth`.
+    BareForwardAuth,
     /// `GET /api/account/summary`, which authenticates the request, checks its scope, applies the rate limit and
     /// records the usage.
     Authenticated,
@@ -30,6 +41,12 @@ pub enum BenchCase {
     Introspection,
     /// `GET /forward-auth`.
     ForwardAuth,
+    /// nginx, which forwards requests to [`Self::BareJson`] without a check.
+    Nginx,
+    /// nginx, which asks UL Keys before it forwards a request.
+    NginxUlKeys,
+    /// nginx, which checks a user name and a password before it forwards a request.
+    NginxBasicAuth,
     /// better-auth's `verifyApiKey` behind a minimal Node server.
     BetterAuth,
 }
@@ -39,17 +56,25 @@ impl BenchCase {
         match self {
             Self::BareOk => "bare route, \"ok\"",
             Self::BareJson => "bare route, same JSON",
+            Self::BareSummary => "bare route, same headers",
+            Self::BareForwardAuth => "bare 204, same headers",
             Self::Authenticated => "authenticated",
             Self::Introspection => "introspection",
             Self::ForwardAuth => "forward auth",
+            Self::Nginx => "nginx",
+            Self::NginxUlKeys => "nginx with UL Keys",
+            Self::NginxBasicAuth => "nginx with auth_basic",
             Self::BetterAuth => "better-auth",
         }
     }
 }
 
 /// Resident memory of a server process in KiB. A value is `None` if the system does not report it.
-#[derive(Clone, Copy, Default)]
 pub struct ServerMemory {
+    /// What the server is.
+    pub name: &'static str,
+    /// Number of stored keys.
+    pub keys: usize,
     /// Memory before the keys are loaded. Unknown for better-auth, which creates its keys itself.
     pub empty: Option<u64>,
     /// Memory with all keys loaded, before the first request.
@@ -58,71 +83,254 @@ pub struct ServerMemory {
     pub loaded: Option<u64>,
 }
 
-/// Combines several measurements into one by taking the median of each value separately.
-pub fn median_measurement(runs: &[Measurement]) -> Measurement {
-    fn median_of<T: Copy>(mut all: Vec<T>, compare: impl FnMut(&T, &T) -> std::cmp::Ordering) -> T {
-        all.sort_by(compare);
-        all[all.len() / 2]
-    }
-    Measurement {
-        throughput: median_of(runs.iter().map(|run| run.throughput).collect(), f64::total_cmp),
-        p50: median_of(runs.iter().map(|run| run.p50).collect(), Duration::cmp),
-        p99: median_of(runs.iter().map(|run| run.p99).collect(), Duration::cmp),
-        cpu: median_of(runs.iter().map(|run| run.cpu).collect(), Option::cmp),
+impl ServerMemory {
+    /// Returns by how much the memory has grown since it was empty.
+    fn growth(&self) -> Option<u64> {
+        self.loaded.zip(self.empty).map(|(loaded, empty)| loaded.saturating_sub(empty))
     }
 }
 
-/// Prints the table, then the ratios between certain cases. Omits a ratio if one of its cases was not measured.
-pub fn print_report(rows: &[ReportRow]) {
-    println!(
-        "{:<24}{:>10}{:>12}{:>9}{:>9}{:>10}{:>14}{:>9}{:>9}",
-        "", "keys", "requests/s", "p50 ms", "p99 ms", "CPU us", "MiB: no keys", "opened", "loaded"
-    );
-    for row in rows {
-        let Measurement { throughput, p50, p99, cpu } = row.measured;
-        let ServerMemory { empty, opened, loaded } = row.memory;
-        let keys = if row.keys == 0 { String::new() } else { group_thousands(row.keys) };
-        println!(
-            "{:<24}{keys:>10}{:>12}{:>9.3}{:>9.3}{:>10}{:>14}{:>9}{:>9}",
-            row.what.as_str(),
-            group_thousands(throughput.round() as usize),
-            p50.as_secs_f64() * 1e3,
-            p99.as_secs_f64() * 1e3,
-            cpu.map_or_else(|| "-".to_owned(), |cpu| format!("{:.1}", cpu.as_secs_f64() * 1e6)),
-            format_mebibytes(empty),
-            format_mebibytes(opened),
-            format_mebibytes(loaded)
-        );
+/// Name of the key service in [`ServerMemory`].
+pub const SERVICE_NAME: &str = "UL Keys";
+
+/// A case, with its number of stored keys.
+type CaseId = (BenchCase, usize);
+
+/// Prints all results. Omits what was not measured.
+pub fn print_report(results: &[CaseResults], memory: &[ServerMemory]) {
+    let report = Report { results, memory };
+    report.print_goals();
+    report.print_ratios();
+    report.print_full_load();
+    report.print_half_load();
+    report.print_memory();
+}
+
+struct Report<'a> {
+    results: &'a [CaseResults],
+    memory: &'a [ServerMemory],
+}
+
+impl Report<'_> {
+    /// Prints the goals next to the measured values.
+    fn print_goals(&self) {
+        let (authenticated, summary) = ((BenchCase::Authenticated, MAIN_KEYS), (BenchCase::BareSummary, 0));
+        let (forward_auth, bare_forward_auth) = ((BenchCase::ForwardAuth, MAIN_KEYS), (BenchCase::BareForwardAuth, 0));
+        let (most, few) = ((BenchCase::Authenticated, MOST_KEYS), (BenchCase::Authenticated, FEW_KEYS));
+        let half_load =
+            |value: fn(&OpenLoopMeasurement) -> Duration| self.half_load_ratio(authenticated, summary, value);
+        let goals = [
+            (authenticated, summary, "CPU per response", "<= 1.10", self.cpu_ratio(authenticated, summary)),
+            (authenticated, summary, "responses/s", ">= 0.92", self.throughput_ratio(authenticated, summary)),
+            (
+                authenticated,
+                (BenchCase::BareJson, 0),
+                "responses/s",
+                ">= 0.85",
+                self.throughput_ratio(authenticated, (BenchCase::BareJson, 0)),
+            ),
+            (
+                forward_auth,
+                bare_forward_auth,
+                "responses/s",
+                ">= 0.95",
+                self.throughput_ratio(forward_auth, bare_forward_auth),
+            ),
+            (authenticated, summary, "p99 at half load", "<= 1.2", half_load(|run| run.p99)),
+            (authenticated, summary, "p99.9 at half load", "<= 1.5", half_load(|run| run.p999)),
+            (most, few, "responses/s", ">= 0.95", self.throughput_ratio(most, few)),
+        ];
+        let mut rows = Vec::new();
+        for (this, that, value, goal, spread) in goals {
+            if let Some(Spread { median, lowest, highest }) = spread {
+                let mut row = vec![format!("{value}: {} / {}", case_name(this), case_name(that)), goal.to_owned()];
+                row.extend([median, lowest, highest].map(|value| format!("{value:.3}")));
+                rows.push(row);
+            }
+        }
+        let service = |server: &&ServerMemory| server.name == SERVICE_NAME && server.keys == MOST_KEYS;
+        if let Some(service) = self.memory.iter().find(service) {
+            for (value, kibibytes) in [("total", service.loaded), ("growth since the start", service.growth())] {
+                let name = format!("MiB of memory with {} keys: {value}", group_thousands(MOST_KEYS));
+                rows.push(vec![name, "<= 200".to_owned(), format_mebibytes(kibibytes), String::new(), String::new()]);
+            }
+        }
+        print_table("Goals", &["", "goal", "median", "lowest", "highest"], &rows);
     }
-    println!("\n{:<56}{:>12}{:>9}{:>9}{:>10}", "ratios", "requests/s", "p50", "p99", "CPU");
-    let find = |(what, keys)| rows.iter().find(|row| row.what == what && row.keys == keys).map(|row| row.measured);
-    let ratio = |this: (BenchCase, usize), that: (BenchCase, usize)| {
-        let (Some(one), Some(other)) = (find(this), find(that)) else {
-            return;
+
+    fn print_ratios(&self) {
+        let mut pairs = vec![
+            ((BenchCase::Authenticated, MAIN_KEYS), (BenchCase::BareSummary, 0)),
+            ((BenchCase::Authenticated, MAIN_KEYS), (BenchCase::BareJson, 0)),
+            ((BenchCase::ForwardAuth, MAIN_KEYS), (BenchCase::BareForwardAuth, 0)),
+            ((BenchCase::Introspection, MAIN_KEYS), (BenchCase::BareJson, 0)),
+            ((BenchCase::BareSummary, 0), (BenchCase::BareJson, 0)),
+            ((BenchCase::BareJson, 0), (BenchCase::BareOk, 0)),
+        ];
+        for what in [BenchCase::Authenticated, BenchCase::Introspection, BenchCase::ForwardAuth] {
+            pairs.push(((what, MOST_KEYS), (what, FEW_KEYS)));
+        }
+        pairs.extend([
+            ((BenchCase::NginxUlKeys, MAIN_KEYS), (BenchCase::Nginx, 0)),
+            ((BenchCase::NginxBasicAuth, 0), (BenchCase::Nginx, 0)),
+            ((BenchCase::NginxUlKeys, MAIN_KEYS), (BenchCase::NginxBasicAuth, 0)),
+            ((BenchCase::Authenticated, FEW_KEYS), (BenchCase::BetterAuth, FEW_KEYS)),
+            ((BenchCase::Authenticated, MAIN_KEYS), (BenchCase::BetterAuth, MAIN_KEYS)),
+        ]);
+        let mut rows = Vec::new();
+        for (this, that) in pairs {
+            let Some(throughput) = self.throughput_ratio(this, that) else { continue };
+            let ratio =
+                |spread: Option<Spread>| spread.map_or_else(|| "-".to_owned(), |it| format!("{:.2}", it.median));
+            let latency = |value: fn(&Measurement) -> Duration| {
+                ratio(self.full_load_ratio(this, that, |run| Some(value(run).as_secs_f64())))
+            };
+            rows.push(vec![
+                format!("{} / {}", case_name(this), case_name(that)),
+                ratio(self.cpu_ratio(this, that)),
+                ratio(Some(throughput)),
+                latency(|run| run.p50),
+                latency(|run| run.p99),
+            ]);
+        }
+        print_table("Ratios at full load", &["", "CPU", "responses/s", "p50", "p99"], &rows);
+    }
+
+    fn print_full_load(&self) {
+        let row = |result: &CaseResults| {
+            let median = |value: fn(&Measurement) -> Option<f64>| {
+                Spread::of(result.full_load.iter().filter_map(value).collect()).map(|spread| spread.median)
+            };
+            vec![
+                case_name((result.what, result.keys)),
+                format_micros(median(|run| run.cpu.map(to_micros)), 1),
+                median(|run| Some(run.throughput)).map_or_else(String::new, |it| group_thousands(it.round() as usize)),
+                format_micros(median(|run| Some(to_micros(run.p50))), 0),
+                format_micros(median(|run| Some(to_micros(run.p99))), 0),
+            ]
         };
-        let cpu = one.cpu.zip(other.cpu).map(|(one, other)| format!("{:.2}", one.div_duration_f64(other)));
-        println!(
-            "{:<56}{:>12.2}{:>9.2}{:>9.2}{:>10}",
-            format!("{} / {}", case_name(this.0, this.1), case_name(that.0, that.1)),
-            one.throughput / other.throughput,
-            one.p50.div_duration_f64(other.p50),
-            one.p99.div_duration_f64(other.p99),
-            cpu.unwrap_or_else(|| "-".to_owned()),
-        );
-    };
-    let (few, many, most) = (1_000, 100_000, 1_000_000);
-    ratio((BenchCase::BareJson, 0), (BenchCase::BareOk, 0));
-    for what in [BenchCase::Authenticated, BenchCase::Introspection, BenchCase::ForwardAuth] {
-        ratio((what, many), (BenchCase::BareJson, 0));
-        ratio((what, most), (what, few));
+        let header = ["", "CPU µs per response", "responses/s", "p50 µs", "p99 µs"];
+        print_table("Full load (closed loop)", &header, &self.results.iter().map(row).collect::<Vec<_>>());
     }
-    ratio((BenchCase::Authenticated, few), (BenchCase::BetterAuth, few));
-    ratio((BenchCase::Authenticated, many), (BenchCase::BetterAuth, many));
+
+    fn print_half_load(&self) {
+        let row = |result: &CaseResults| {
+            let median = |value: fn(&OpenLoopMeasurement) -> f64| {
+                Spread::of(result.half_load.iter().map(value).collect()).map(|spread| spread.median)
+            };
+            vec![
+                case_name((result.what, result.keys)),
+                median(|run| run.rate).map_or_else(String::new, |it| group_thousands(it.round() as usize)),
+                format_micros(median(|run| to_micros(run.p50)), 0),
+                format_micros(median(|run| to_micros(run.p99)), 0),
+                format_micros(median(|run| to_micros(run.p999)), 0),
+                format_micros(median(|run| to_micros(run.late_p99)), 0),
+                format_micros(median(|run| to_micros(run.late_p999)), 0),
+            ]
+        };
+        let header = ["", "requests/s", "p50 µs", "p99 µs", "p99.9 µs", "sent late: p99 µs", "p99.9 µs"];
+        let measured = self.results.iter().filter(|result| !result.half_load.is_empty());
+        print_table("Half load (open loop)", &header, &measured.map(row).collect::<Vec<_>>());
+    }
+
+    fn print_memory(&self) {
+        let row = |server: &ServerMemory| {
+            let mut row = vec![case_label(server.name, server.keys)];
+            row.extend([server.empty, server.opened, server.loaded, server.growth()].map(format_mebibytes));
+            row
+        };
+        let header = ["", "no keys", "opened", "after the load", "growth"];
+        print_table("Resident memory in MiB", &header, &self.memory.iter().map(row).collect::<Vec<_>>());
+    }
+
+    fn cpu_ratio(&self, this: CaseId, that: CaseId) -> Option<Spread> {
+        self.full_load_ratio(this, that, |run| Some(run.cpu?.as_secs_f64()))
+    }
+
+    fn throughput_ratio(&self, this: CaseId, that: CaseId) -> Option<Spread> {
+        self.full_load_ratio(this, that, |run| Some(run.throughput))
+    }
+
+    fn full_load_ratio(
+        &self,
+        this: CaseId,
+        that: CaseId,
+        value: impl Fn(&Measurement) -> Option<f64>,
+    ) -> Option<Spread> {
+        ratio_per_round(&self.find(this)?.full_load, &self.find(that)?.full_load, value)
+    }
+
+    fn half_load_ratio(
+        &self,
+        this: CaseId,
+        that: CaseId,
+        value: impl Fn(&OpenLoopMeasurement) -> Duration,
+    ) -> Option<Spread> {
+        ratio_per_round(&self.find(this)?.half_load, &self.find(that)?.half_load, |run| Some(value(run).as_secs_f64()))
+    }
+
+    fn find(&self, (what, keys): CaseId) -> Option<&CaseResults> {
+        self.results.iter().find(|result| result.what == what && result.keys == keys)
+    }
+}
+
+/// Computes the ratio of a value for each round separately: what slows down a whole round then affects no ratio.
+fn ratio_per_round<T>(these: &[T], those: &[T], value: impl Fn(&T) -> Option<f64>) -> Option<Spread> {
+    Spread::of(these.iter().zip(those).map(|(this, that)| Some(value(this)? / value(that)?)).collect::<Option<_>>()?)
+}
+
+/// The distribution of a value over all rounds.
+#[derive(Clone, Copy)]
+struct Spread {
+    median: f64,
+    lowest: f64,
+    highest: f64,
+}
+
+impl Spread {
+    /// Returns `None` if there are no values.
+    fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let (lowest, highest) = (*values.first()?, *values.last()?);
+        Some(Self { median: values[values.len() / 2], lowest, highest })
+    }
+}
+
+/// Prints a Markdown table whose columns are aligned. Prints nothing if there are no rows.
+fn print_table(title: &str, header: &[&str], rows: &[Vec<String>]) {
+    if rows.is_empty() {
+        return;
+    }
+    let widths: Vec<usize> = (0..header.len())
+        .map(|column| {
+            let cells = rows.iter().map(|row| row[column].chars().count());
+            cells.chain([header[column].chars().count(), 2]).max().unwrap_or_default()
+        })
+        .collect();
+    let print_row = |cells: &[&str]| {
+        let (name, values) = cells.split_first().expect("a table has columns");
+        print!("| {name:<width$} |", width = widths[0]);
+        values.iter().zip(&widths[1..]).for_each(|(value, width)| print!(" {value:>width$} |"));
+        println!();
+    };
+    println!("\n## {title}\n");
+    print_row(header);
+    let rules: Vec<String> = widths.iter().map(|width| "-".repeat(width - 1)).collect();
+    print!("|-{}-|", "-".repeat(widths[0]));
+    rules[1..].iter().for_each(|rule| print!("-{rule}-:|"));
+    println!();
+    for row in rows {
+        print_row(&row.iter().map(String::as_str).collect::<Vec<_>>());
+    }
 }
 
 /// Returns the name of a case, with its number of stored keys.
-pub fn case_name(what: BenchCase, keys: usize) -> String {
-    if keys == 0 { what.as_str().to_owned() } else { format!("{} ({})", what.as_str(), group_thousands(keys)) }
+pub fn case_name((what, keys): (BenchCase, usize)) -> String {
+    case_label(what.as_str(), keys)
+}
+
+fn case_label(name: &str, keys: usize) -> String {
+    if keys == 0 { name.to_owned() } else { format!("{name} ({})", group_thousands(keys)) }
 }
 
 /// Formats a number with commas as thousands separators.
@@ -136,6 +344,14 @@ fn group_thousands(number: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+fn to_micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+fn format_micros(micros: Option<f64>, decimals: usize) -> String {
+    micros.map_or_else(|| "-".to_owned(), |micros| format!("{micros:.decimals$}"))
 }
 
 fn format_mebibytes(kibibytes: Option<u64>) -> String {

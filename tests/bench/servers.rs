@@ -1,4 +1,4 @@
-//! Starts and controls the server processes: better-auth, and UL Keys, which also serves routes that do not check keys.
+//! Starts and controls the server processes: UL Keys, the routes that do not check keys, and better-auth.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use ulkeys_api::{AccountSummary, ResourceCounts};
-use ulkeys_service::Account;
+use ulkeys_service::{Account, Timing};
 use ulkeys_tests::{Service, ServiceOptions};
 use zeroizing_alloc::ZeroAlloc;
+
+use crate::bare_routes::{BareHeaders, bare_routes};
+use crate::process::read_resident_kib;
 
 /// The app's allocator, which wipes memory when it is freed. It slows down the service and the routes that do not check
 /// keys equally.
@@ -41,8 +41,6 @@ pub struct BenchServer {
 pub struct ReadyMessage {
     /// Address on which the server listens.
     pub address: String,
-    /// UL Keys only: address at which the same process serves the routes that do not check keys.
-    pub bare: String,
     /// UL Keys only: the credential for introspection requests.
     pub session: String,
     /// UL Keys only: resident memory before the database is opened, in KiB.
@@ -52,10 +50,17 @@ pub struct ReadyMessage {
 }
 
 impl BenchServer {
-    /// Starts the UL Keys service on `database`. The same process also serves routes that do not check keys, as a
-    /// baseline.
-    pub fn start_own_service(database: &Path) -> Result<Self> {
-        Self::start(Command::new(std::env::current_exe()?).arg("serve-ours").arg(database))
+    /// Starts the UL Keys service on `database`. The service writes usage to the database at least every
+    /// `flush_interval`.
+    pub fn start_own_service(database: &Path, flush_interval: Duration) -> Result<Self> {
+        let mut service = Command::new(std::env::current_exe()?);
+        Self::start(service.arg("serve-ours").arg(database).arg(flush_interval.as_millis().to_string()))
+    }
+
+    /// Starts a server with the routes that do not check keys.
+    pub fn start_bare_routes(headers: &BareHeaders) -> Result<Self> {
+        let mut server = Command::new(std::env::current_exe()?);
+        Self::start(server.arg("serve-bare").arg(serde_json::to_string(headers)?))
     }
 
     /// Starts better-auth on a new database with `keys` keys.
@@ -77,20 +82,14 @@ impl BenchServer {
         Ok(server)
     }
 
-    /// Returns the current resident memory in KiB, if the system reports it.
-    pub fn resident_kib(&self) -> Option<u64> {
-        read_resident_kib(self.child.id())
+    /// Returns the process ID.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
-    /// Returns the processor time used so far, if the system reports it. Its resolution is 10 ms.
-    pub fn cpu_time(&self) -> Option<Duration> {
-        const CLOCK_TICK: Duration = Duration::from_millis(10);
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        // In `/proc/PID/stat`, the second field may contain spaces, so the fields are counted from the end of the
-        // second field. Fields 14 and 15 are the time in user mode and in kernel mode (proc_pid_stat(5)).
-        let (_, from_third) = stat.rsplit_once(") ")?;
-        let ticks: Vec<u32> = from_third.split(' ').skip(11).take(2).map_while(|field| field.parse().ok()).collect();
-        Some(CLOCK_TICK * ticks.iter().sum())
+    /// Returns the current resident memory in KiB, if the system reports it.
+    pub fn resident_kib(&self) -> Option<u64> {
+        read_resident_kib(self.pid())
     }
 }
 
@@ -102,50 +101,33 @@ impl Drop for BenchServer {
     }
 }
 
-/// Runs the UL Keys service on `database` until its standard input ends. On another port of the same runtime, also
-/// serves routes that do not check keys.
+/// Runs the UL Keys service on `database` until its standard input ends.
 #[tokio::main]
-pub async fn serve_ours(database: &Path) -> Result<()> {
+pub async fn serve_ours(database: &Path, flush_interval: Duration) -> Result<()> {
     let empty = read_resident_kib(std::process::id());
     // The default limits of [`ServiceOptions`] are too high to be reached, but the service still counts each request.
     let account = Account { username: "bench".into(), name: "bench".into() };
-    let options = ServiceOptions { database: Some(database.to_owned()), account, ..ServiceOptions::default() };
+    let mut timing = Timing::default();
+    timing.usage_flush_interval = timing.usage_flush_interval.min(flush_interval);
+    let options = ServiceOptions { database: Some(database.to_owned()), account, timing, ..ServiceOptions::default() };
     let service = Service::start_with(options).await?;
-    let bare = TcpListener::bind("127.0.0.1:0").await?;
-    let ready = ReadyMessage {
-        address: service.address.to_string(),
-        bare: bare.local_addr()?.to_string(),
-        session: service.session.clone(),
-        empty,
-        keys: Vec::new(),
-    };
-    tokio::spawn(async { axum::serve(bare, bare_routes()).await });
-    println!("{}", serde_json::to_string(&ready)?);
+    let (address, session) = (service.address.to_string(), service.session.clone());
+    report_ready_and_wait(&ReadyMessage { address, session, empty, ..ReadyMessage::default() }).await
+}
+
+/// Serves the routes that do not check keys until the standard input ends.
+#[tokio::main]
+pub async fn serve_bare(headers: &str) -> Result<()> {
+    let routes = bare_routes(serde_json::from_str(headers)?);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?.to_string();
+    tokio::spawn(async { axum::serve(listener, routes).await });
+    report_ready_and_wait(&ReadyMessage { address, ..ReadyMessage::default() }).await
+}
+
+/// Prints that the server is ready, and waits for the end of the standard input.
+async fn report_ready_and_wait(ready: &ReadyMessage) -> Result<()> {
+    println!("{}", serde_json::to_string(ready)?);
     tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await??;
     Ok(())
-}
-
-/// Builds routes that do not check keys, which show the cost of axum itself. `/summary` returns the same body as the
-/// service's `/api/account/summary`, and `/ok` returns a minimal body.
-fn bare_routes() -> Router {
-    Router::new().route("/ok", get(async || "ok")).route("/summary", get(async || Json(account_summary())))
-}
-
-fn account_summary() -> AccountSummary {
-    AccountSummary {
-        username: "bench".to_owned(),
-        name: "bench".to_owned(),
-        account_type: "personal".to_owned(),
-        plan: "free".to_owned(),
-        credits_cents: 0,
-        counts: ResourceCounts::default(),
-        teams: Vec::new(),
-    }
-}
-
-/// Returns the resident memory of a process in KiB. Works on Linux only.
-fn read_resident_kib(process: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.parse().ok()
 }

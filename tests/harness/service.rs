@@ -32,12 +32,14 @@ pub struct ServiceOptions {
     pub limits: RateLimits,
     /// The account that owns the keys.
     pub account: Account,
+    /// Timeouts and intervals.
+    pub timing: Timing,
 }
 
 impl Default for ServiceOptions {
     fn default() -> Self {
         let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
-        Self { database: None, limits: RateLimits::uniform(u32::MAX), account }
+        Self { database: None, limits: RateLimits::uniform(u32::MAX), account, timing: Timing::default() }
     }
 }
 
@@ -84,7 +86,7 @@ impl Service {
             limits: options.limits.into(),
             checkpoints,
             training: TrainingConfig::default(),
-            timing: Timing::default(),
+            timing: options.timing,
         };
         let shutdown = CancellationToken::new();
         let service = KeyService::load(store, config).await?;

@@ -45,9 +45,10 @@ enum XtaskCommand {
     Tidy,
     /// Install the dependencies of the other commands.
     Setup,
-    /// Measure the cost of key checks, compared with routes that do not check keys and with better-auth.
+    /// Measure the cost of key checks, compared with routes that do not check keys, nginx and better-auth.
     Bench {
-        /// Take fewer and shorter measurements, and omit better-auth, which would have to be installed.
+        /// Take fewer and shorter measurements. Omit nginx and better-auth, which would have to be installed, and a
+        /// million keys.
         #[arg(long, conflicts_with = "window")]
         quick: bool,
         /// Instead of the key service, measure the app's window with 100,000 keys and with 10 keys.

@@ -84,9 +84,10 @@ pub fn install_build_tools() -> Result<()> {
     install_node_packages("ui")
 }
 
-/// Installs better-auth, which `cargo xtask bench` compares the service against.
+/// Installs better-auth and nginx, which `cargo xtask bench` compares the service against.
 pub fn install_benchmark_tools() -> Result<()> {
-    install_node_packages("tests/better-auth")
+    install_node_packages("tests/better-auth")?;
+    install_gateways()
 }
 
 /// Installs the dependencies of `cargo xtask test`.
