@@ -14,8 +14,9 @@
 //! The service collects usage in memory and writes it to the database at intervals. The processor time per response
 //! must include these writes. A measurement lasts at least as long as such an interval, and the load starts before it,
 //! so at least one write falls into it. That write includes the usage of some responses from before the measurement; in
-//! exchange, the usage of its last responses is written after it. If the service's own interval is longer than a
-//! measurement, the benchmark shortens it, so the result overstates the cost of the writes rather than understating it.
+//! exchange, the usage of its last responses is written after it. If the app's interval is longer than a measurement at
+//! full load, the benchmark shortens the interval, so the result overstates the cost of the writes rather than
+//! understating it. At half load, the interval is the app's.
 //!
 //! `bench [--quick]`: the quick profile runs fewer and shorter rounds, and skips nginx, better-auth, and the service
 //! with a million keys.
@@ -35,10 +36,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use bare_routes::BareHeaders;
-use load::RequestCase;
-use nginx::{BASIC_AUTHORIZATION, Nginx};
-use report::{BenchCase, CaseResults, MAIN_KEYS, SERVICE_NAME, ServerMemory};
+use load::{Measurement, RequestCase};
+use nginx::Nginx;
+use open_loop::OpenLoopMeasurement;
+use report::{BenchCase, CaseId, CaseResults, MAIN_KEYS, Report, SERVICE_NAME, ServerMemory};
 use servers::{BenchServer, SUMMARY_BODY};
+use ulkeys_service::Timing;
 use ulkeys_tests::seed;
 
 /// Number of keys that the load cycles through. They are spread over all stored keys. Every case uses the same number
@@ -51,10 +54,6 @@ const PAUSE_BETWEEN_MEASUREMENTS: Duration = Duration::from_millis(200);
 
 /// The path of the account summary, at the service and at the route that sends the same headers.
 const SUMMARY_PATH: &str = "/api/account/summary";
-/// The path of requests to nginx. `/forward-auth` receives requests with the same path.
-const MODEL_PATH: &str = "/api/models/x";
-/// The cases that are also measured at half load: the service and the route that sends the same headers.
-const HALF_LOAD_CASES: [(BenchCase, usize); 2] = [(BenchCase::Authenticated, MAIN_KEYS), (BenchCase::BareSummary, 0)];
 
 /// The size and duration of a benchmark run.
 struct BenchProfile {
@@ -66,9 +65,18 @@ struct BenchProfile {
     has_nginx: bool,
     /// Number of rounds. The report shows medians over all rounds.
     rounds: usize,
-    /// Duration of one measurement, and the maximum time for which the service collects usage before it writes it to
-    /// the database.
+    /// Duration of a measurement at full load, and the maximum time for which the service collects usage before it
+    /// writes it to the database.
     duration: Duration,
+}
+
+impl BenchProfile {
+    /// Returns the duration of a measurement at half load: at least the interval at which the app's service writes
+    /// usage to the database. Responses may be slow during a write, so if writes were more frequent than in the app,
+    /// more responses would be slow.
+    fn half_load_duration(&self) -> Duration {
+        self.duration.max(Timing::default().usage_flush_interval)
+    }
 }
 
 const FULL_PROFILE: BenchProfile = BenchProfile {
@@ -108,10 +116,11 @@ struct OwnService {
 }
 
 impl OwnService {
-    fn start(profile: &BenchProfile, folder: &Path, keys: usize) -> Result<Self> {
-        let database = folder.join(format!("{keys}.db"));
-        let sample = seed::seed_bulk(&database, keys, SAMPLE_KEYS)?;
-        let server = BenchServer::start_own_service(&database, profile.duration)?;
+    /// Starts a service with a new database. The service collects usage for at most `flush_interval` before it writes
+    /// it to the database.
+    fn start(database: &Path, keys: usize, flush_interval: Duration) -> Result<Self> {
+        let sample = seed::seed_bulk(database, keys, SAMPLE_KEYS)?;
+        let server = BenchServer::start_own_service(database, flush_interval)?;
         Ok(Self { keys, sample, server })
     }
 
@@ -150,6 +159,8 @@ impl OwnService {
 /// All servers of a run. They stop when this value is dropped.
 struct Servers {
     ours: Vec<OwnService>,
+    /// The service for the measurements at half load, which writes usage as often as in the app.
+    half_load: OwnService,
     bare: BenchServer,
     nginx: Option<Nginx>,
     /// The better-auth servers, each with its number of keys.
@@ -158,8 +169,10 @@ struct Servers {
 
 impl Servers {
     fn start(profile: &BenchProfile, folder: &Path) -> Result<Self> {
-        let ours = profile.ours.iter().map(|&keys| OwnService::start(profile, folder, keys));
+        let start = |name: String, keys, flush_interval| OwnService::start(&folder.join(name), keys, flush_interval);
+        let ours = profile.ours.iter().map(|&keys| start(format!("{keys}.db"), keys, profile.duration));
         let ours = ours.collect::<Result<Vec<_>>>()?;
+        let half_load = start("half-load.db".to_owned(), MAIN_KEYS, profile.half_load_duration())?;
         let main = find_main_service(&ours)?;
         let bare = BenchServer::start_bare_routes(&BareHeaders {
             summary: load::send_one_request(&main.summary_case())?.headers,
@@ -176,59 +189,65 @@ impl Servers {
             let database = folder.join(format!("better-auth-{keys}.db"));
             better_auth.push((keys, BenchServer::start_better_auth(&database, keys)?));
         }
-        Ok(Self { ours, bare, nginx, better_auth })
+        Ok(Self { ours, half_load, bare, nginx, better_auth })
     }
 
-    /// Returns all cases. The most important ones, which are compared with each other, are adjacent.
-    fn cases(&self) -> Result<Vec<BenchRun>> {
-        let mut runs = Vec::new();
+    /// Returns the cases at full load. The most important ones, which are compared with each other, are adjacent.
+    fn full_load_cases(&self) -> Result<Vec<BenchRun<Measurement>>> {
         let main = find_main_service(&self.ours)?;
         let bare = &self.bare.ready.address;
-        let (of_bare, of_main) = ([self.bare.pid()], [main.server.pid()]);
-        for (what, case) in [
-            (BenchCase::BareOk, RequestCase::get(bare, "/ok", "ok", &main.sample)),
-            (BenchCase::BareJson, RequestCase::get(bare, "/summary", SUMMARY_BODY, &main.sample)),
-            (BenchCase::BareSummary, RequestCase::get(bare, SUMMARY_PATH, SUMMARY_BODY, &main.sample)),
-        ] {
-            runs.push(BenchRun::new(what, 0, case, &of_bare)?);
-        }
-        runs.push(BenchRun::new(BenchCase::Authenticated, main.keys, main.summary_case(), &of_main)?);
-        runs.push(BenchRun::new(
-            BenchCase::BareForwardAuth,
-            0,
-            RequestCase::forward_auth(bare, &main.sample),
-            &of_bare,
-        )?);
-        runs.push(BenchRun::new(BenchCase::ForwardAuth, main.keys, main.forward_auth_case(), &of_main)?);
-        runs.push(BenchRun::new(BenchCase::Introspection, main.keys, main.introspection_case(), &of_main)?);
+        let (of_bare, of_main) = (vec![self.bare.pid()], vec![main.server.pid()]);
+        let bare_json = RequestCase::get(bare, "/summary", SUMMARY_BODY, &main.sample);
+        let bare_summary = RequestCase::get(bare, SUMMARY_PATH, SUMMARY_BODY, &main.sample);
+        let bare_forward_auth = RequestCase::forward_auth(bare, &main.sample);
+        let mut cases = vec![
+            ((BenchCase::BareOk, 0), RequestCase::get(bare, "/ok", "ok", &main.sample), of_bare.clone()),
+            ((BenchCase::BareJson, 0), bare_json, of_bare.clone()),
+            ((BenchCase::BareSummary, 0), bare_summary, of_bare.clone()),
+            ((BenchCase::Authenticated, main.keys), main.summary_case(), of_main.clone()),
+            ((BenchCase::BareForwardAuth, 0), bare_forward_auth, of_bare),
+            ((BenchCase::ForwardAuth, main.keys), main.forward_auth_case(), of_main.clone()),
+            ((BenchCase::Introspection, main.keys), main.introspection_case(), of_main),
+        ];
         for own in self.ours.iter().filter(|own| own.keys != main.keys) {
-            for (what, case) in [
-                (BenchCase::Authenticated, own.summary_case()),
-                (BenchCase::ForwardAuth, own.forward_auth_case()),
-                (BenchCase::Introspection, own.introspection_case()),
-            ] {
-                runs.push(BenchRun::new(what, own.keys, case, &[own.server.pid()])?);
-            }
+            let of_own = vec![own.server.pid()];
+            cases.extend([
+                ((BenchCase::Authenticated, own.keys), own.summary_case(), of_own.clone()),
+                ((BenchCase::ForwardAuth, own.keys), own.forward_auth_case(), of_own.clone()),
+                ((BenchCase::Introspection, own.keys), own.introspection_case(), of_own),
+            ]);
         }
         if let Some(nginx) = &self.nginx {
-            let case = |address| RequestCase::get(address, MODEL_PATH, SUMMARY_BODY, &main.sample);
-            let (unchecked, with_ul_keys) = (case(&nginx.unchecked), case(&nginx.with_ul_keys));
-            let with_basic_auth = RequestCase::get_with_authorizations(
+            let with_key = |address| RequestCase::get(address, nginx::PATH, SUMMARY_BODY, &main.sample);
+            let with_password = RequestCase::get_with_authorizations(
                 &nginx.with_basic_auth,
-                MODEL_PATH,
+                nginx::PATH,
                 SUMMARY_BODY,
-                &[BASIC_AUTHORIZATION],
+                &[nginx::BASIC_AUTHORIZATION],
             );
-            let processes = [nginx.pid(), self.bare.pid(), main.server.pid()];
-            runs.push(BenchRun::new(BenchCase::NginxUlKeys, main.keys, with_ul_keys, &processes)?);
-            runs.push(BenchRun::new(BenchCase::Nginx, 0, unchecked, &processes[..2])?);
-            runs.push(BenchRun::new(BenchCase::NginxBasicAuth, 0, with_basic_auth, &processes[..2])?);
+            let of_nginx = vec![nginx.pid(), self.bare.pid()];
+            let of_all = vec![nginx.pid(), self.bare.pid(), main.server.pid()];
+            cases.extend([
+                ((BenchCase::NginxUlKeys, main.keys), with_key(&nginx.with_ul_keys), of_all),
+                ((BenchCase::Nginx, 0), with_key(&nginx.unchecked), of_nginx.clone()),
+                ((BenchCase::NginxBasicAuth, 0), with_password, of_nginx),
+            ]);
         }
         for (keys, server) in &self.better_auth {
             let case = RequestCase::get(&server.ready.address, "/", SUMMARY_BODY, &server.ready.keys);
-            runs.push(BenchRun::new(BenchCase::BetterAuth, *keys, case, &[server.pid()])?);
+            cases.push(((BenchCase::BetterAuth, *keys), case, vec![server.pid()]));
         }
-        Ok(runs)
+        cases.into_iter().map(|(id, case, processes)| BenchRun::new(id, case, processes)).collect()
+    }
+
+    /// Returns the cases at half load.
+    fn half_load_cases(&self) -> Result<Vec<BenchRun<OpenLoopMeasurement>>> {
+        let Self { half_load, bare, .. } = self;
+        let bare_case = RequestCase::get(&bare.ready.address, SUMMARY_PATH, SUMMARY_BODY, &half_load.sample);
+        Ok(vec![
+            BenchRun::new((BenchCase::BareSummary, 0), bare_case, Vec::new())?,
+            BenchRun::new((BenchCase::Authenticated, half_load.keys), half_load.summary_case(), Vec::new())?,
+        ])
     }
 
     fn memory(&self) -> Vec<ServerMemory> {
@@ -251,40 +270,30 @@ fn find_main_service(ours: &[OwnService]) -> Result<&OwnService> {
 }
 
 /// A case of the benchmark with the measurements taken so far.
-struct BenchRun {
+struct BenchRun<T> {
     case: Arc<RequestCase>,
-    /// The processes whose processor time is measured.
+    /// The processes whose processor time is measured, if any.
     processes: Vec<u32>,
-    results: CaseResults,
+    results: CaseResults<T>,
 }
 
-impl BenchRun {
+impl<T> BenchRun<T> {
     /// Creates a case after checking that the server answers one of its requests correctly.
-    fn new(what: BenchCase, keys: usize, case: RequestCase, processes: &[u32]) -> Result<Self> {
-        let name = report::case_name((what, keys));
+    fn new(id: CaseId, case: RequestCase, processes: Vec<u32>) -> Result<Self> {
+        let name = report::case_name(id);
         let answer = load::send_one_request(&case).with_context(|| name.clone())?;
         let body = String::from_utf8_lossy(&answer.body);
         let right = answer.status == case.status && body.starts_with(case.body);
         ensure!(right, "{name}: unexpected response: {} {body}", answer.status);
-        let results = CaseResults { what, keys, full_load: Vec::new(), half_load: Vec::new() };
-        Ok(Self { case: Arc::new(case), processes: processes.to_vec(), results })
+        let results = CaseResults { id, rounds: Vec::new() };
+        Ok(Self { case: Arc::new(case), processes, results })
     }
 
-    fn id(&self) -> (BenchCase, usize) {
-        (self.results.what, self.results.keys)
-    }
-
-    fn measure_at_full_load(&mut self, duration: Duration) -> Result<()> {
+    /// Takes a measurement after a pause.
+    fn measure(&mut self, measure: impl FnOnce(&Self) -> Result<T>) -> Result<()> {
         std::thread::sleep(PAUSE_BETWEEN_MEASUREMENTS);
-        let measured = load::measure(&self.case, &self.processes, CONNECTION_COUNT, duration);
-        self.results.full_load.push(measured.with_context(|| report::case_name(self.id()))?);
-        Ok(())
-    }
-
-    fn measure_at_half_load(&mut self, rate: f64, duration: Duration) -> Result<()> {
-        std::thread::sleep(PAUSE_BETWEEN_MEASUREMENTS);
-        let measured = open_loop::measure_at_rate(&self.case, CONNECTION_COUNT, rate, duration);
-        self.results.half_load.push(measured.with_context(|| report::case_name(self.id()))?);
+        let measured = measure(self).with_context(|| report::case_name(self.results.id))?;
+        self.results.rounds.push(measured);
         Ok(())
     }
 }
@@ -292,28 +301,36 @@ impl BenchRun {
 fn run_benchmark(profile: &BenchProfile) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let servers = Servers::start(profile, folder.path())?;
-    let mut runs = servers.cases()?;
+    let (mut full_load, mut half_load) = (servers.full_load_cases()?, servers.half_load_cases()?);
     for round in 1..=profile.rounds {
         eprintln!("round {round} of {}", profile.rounds);
-        runs.reverse();
-        for run in &mut runs {
-            run.measure_at_full_load(profile.duration)?;
+        for run in &mut full_load {
+            run.measure(|run| load::measure(&run.case, &run.processes, CONNECTION_COUNT, profile.duration))?;
         }
-        // Both cases receive the same load: half of what the service can handle in this round.
-        let service = runs.iter().find(|run| run.id() == HALF_LOAD_CASES[0]).context("the service is not measured")?;
-        let rate = service.results.full_load.last().context("the service was not measured")?.throughput / 2.0;
-        for run in runs.iter_mut().filter(|run| HALF_LOAD_CASES.contains(&run.id())) {
-            run.measure_at_half_load(rate, profile.duration)?;
+        let service = full_load.iter().find(|run| run.results.id == (BenchCase::Authenticated, MAIN_KEYS));
+        let at_full_load = service.and_then(|run| run.results.rounds.last()).context("the service is not measured")?;
+        let rate = at_full_load.throughput / 2.0;
+        for run in &mut half_load {
+            run.measure(|run| {
+                open_loop::measure_at_rate(&run.case, CONNECTION_COUNT, rate, profile.half_load_duration())
+            })?;
         }
+        full_load.reverse();
+        half_load.reverse();
     }
     println!(
         "{CONNECTION_COUNT} connections; requests use {SAMPLE_KEYS} of the stored keys in turn; medians of {} rounds of \
-         {:?} per case; {} processors",
+         {:?} per case, {:?} at half load; {} processors",
         profile.rounds,
         profile.duration,
+        profile.half_load_duration(),
         std::thread::available_parallelism()?
     );
-    let results: Vec<_> = runs.into_iter().map(|run| run.results).collect();
-    report::print_report(&results, &servers.memory());
+    let report = Report {
+        full_load: full_load.into_iter().map(|run| run.results).collect(),
+        half_load: half_load.into_iter().map(|run| run.results).collect(),
+        memory: servers.memory(),
+    };
+    report.print();
     Ok(())
 }

@@ -7,12 +7,14 @@ use std::process::Command;
 use anyhow::Result;
 use ulkeys_tests::{Child, free_port, tools_folder, wait_until_blocking};
 
+/// The path that nginx forwards to the upstream. `/forward-auth` also receives requests with this path.
+pub const PATH: &str = "/api/models/x";
 /// The value of the `Authorization` header that nginx's own check accepts. It is as long as the value with a key, so
 /// that the requests of all cases have the same length.
 pub const BASIC_AUTHORIZATION: &str = "Basic YmVuY2g6YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXo=";
-/// The file with the only user that nginx's own check accepts. It contains the SHA-1 hash of the password, which nginx
-/// computes faster than any other kind of hash (about 1 µs); `openssl passwd -apr1` would take a thousand times as long.
-/// nginx reads this file for each request, so a single user is the cheapest case.
+/// The file with the only user that nginx's own check accepts. It contains the SHA-1 hash of the password (`{SHA}`),
+/// because nginx computes it faster than any other kind of hash: an `apr1` hash takes a thousand rounds of MD5. nginx
+/// reads this file for each request, so a single user is the cheapest case.
 const USERS: &str = "bench:{SHA}MtEMe4z5ZXDKBM438qGdhCQNOok=\n";
 
 /// A running nginx with a server for each kind of check. All servers forward requests to the same upstream.
@@ -65,13 +67,13 @@ impl Nginx {
                 }}
                 server {{
                     listen {unchecked};
-                    location / {{
+                    location = {PATH} {{
                         proxy_pass http://application/summary;
                     }}
                 }}
                 server {{
                     listen {with_ul_keys};
-                    location / {{
+                    location = {PATH} {{
                         auth_request /ul-keys;
                         proxy_pass http://application/summary;
                     }}
@@ -88,7 +90,7 @@ impl Nginx {
                 }}
                 server {{
                     listen {with_basic_auth};
-                    location / {{
+                    location = {PATH} {{
                         auth_basic bench;
                         auth_basic_user_file users;
                         proxy_pass http://application/summary;

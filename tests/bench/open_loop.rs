@@ -1,14 +1,14 @@
-//! Generates the load in an open loop: requests are sent at fixed times, whether or not earlier ones have been answered.
+//! Generates the load in an open loop: requests are sent at fixed times, even if earlier ones have not been answered.
 //!
 //! A closed loop hides slow responses, because a connection that waits for one sends nothing that would be slow too
 //! (coordinated omission). Here, a request whose time has come waits until a connection is free, and its response time
 //! starts at its scheduled time, so that the wait counts.
 //!
-//! One thread sends all requests and receives all responses. It never sleeps: timers are late by up to a millisecond,
-//! and waking up a thread takes longer than a response of the server. Instead, the thread tries to read from the
-//! connections that wait for a response, and lets other threads run after each unsuccessful attempt. If it did not, the
-//! server's threads would wait for it, and the scheduler would then interrupt it for several milliseconds at a time. How
-//! late the thread itself is, is part of the result.
+//! One thread sends all requests and receives all responses. It never sleeps, because waking it up would take longer
+//! than a response of the server. Instead, it tries to read from the connections that wait for a response, and lets
+//! other threads run after each unsuccessful attempt. If it did not, the server's threads would wait for it, and the
+//! scheduler would then interrupt it for several milliseconds at a time. The report shows how late the thread itself
+//! is.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};

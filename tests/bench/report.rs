@@ -11,16 +11,21 @@ pub const MAIN_KEYS: usize = 100_000;
 const FEW_KEYS: usize = 1_000;
 const MOST_KEYS: usize = 1_000_000;
 
+/// A case, with its number of stored keys. The number is 0 for servers that store no keys.
+pub type CaseId = (BenchCase, usize);
+
 /// All measurements of a case.
-pub struct CaseResults {
+pub struct CaseResults<T> {
     /// The case that was measured.
-    pub what: BenchCase,
-    /// Number of stored keys; 0 for servers that store no keys.
-    pub keys: usize,
-    /// The measurements at full load, one per round.
-    pub full_load: Vec<Measurement>,
-    /// The measurements at half load, one per round; empty for most cases.
-    pub half_load: Vec<OpenLoopMeasurement>,
+    pub id: CaseId,
+    /// The measurements, one per round.
+    pub rounds: Vec<T>,
+}
+
+impl<T> CaseResults<T> {
+    fn median(&self, value: impl Fn(&T) -> Option<f64>) -> Option<f64> {
+        Spread::of(self.rounds.iter().map(value).collect::<Option<_>>()?).map(|spread| spread.median)
+    }
 }
 
 /// A kind of request that is measured.
@@ -93,25 +98,26 @@ impl ServerMemory {
 /// Name of the key service in [`ServerMemory`].
 pub const SERVICE_NAME: &str = "UL Keys";
 
-/// A case, with its number of stored keys.
-type CaseId = (BenchCase, usize);
-
-/// Prints all results. Omits what was not measured.
-pub fn print_report(results: &[CaseResults], memory: &[ServerMemory]) {
-    let report = Report { results, memory };
-    report.print_goals();
-    report.print_ratios();
-    report.print_full_load();
-    report.print_half_load();
-    report.print_memory();
+/// All results of a run.
+pub struct Report {
+    /// The results at full load.
+    pub full_load: Vec<CaseResults<Measurement>>,
+    /// The results at half load.
+    pub half_load: Vec<CaseResults<OpenLoopMeasurement>>,
+    /// The memory of the servers.
+    pub memory: Vec<ServerMemory>,
 }
 
-struct Report<'a> {
-    results: &'a [CaseResults],
-    memory: &'a [ServerMemory],
-}
+impl Report {
+    /// Prints all results. Omits what was not measured.
+    pub fn print(&self) {
+        self.print_goals();
+        self.print_ratios();
+        self.print_full_load();
+        self.print_half_load();
+        self.print_memory();
+    }
 
-impl Report<'_> {
     /// Prints the goals next to the measured values.
     fn print_goals(&self) {
         let (authenticated, summary) = ((BenchCase::Authenticated, MAIN_KEYS), (BenchCase::BareSummary, 0));
@@ -197,40 +203,38 @@ impl Report<'_> {
     }
 
     fn print_full_load(&self) {
-        let row = |result: &CaseResults| {
-            let median = |value: fn(&Measurement) -> Option<f64>| {
-                Spread::of(result.full_load.iter().filter_map(value).collect()).map(|spread| spread.median)
-            };
+        let row = |case: &CaseResults<Measurement>| {
+            let throughput = case.median(|run| Some(run.throughput));
             vec![
-                case_name((result.what, result.keys)),
-                format_micros(median(|run| run.cpu.map(to_micros)), 1),
-                median(|run| Some(run.throughput)).map_or_else(String::new, |it| group_thousands(it.round() as usize)),
-                format_micros(median(|run| Some(to_micros(run.p50))), 0),
-                format_micros(median(|run| Some(to_micros(run.p99))), 0),
+                case_name(case.id),
+                format_micros(case.median(|run| run.cpu.map(to_micros)), 1),
+                throughput.map_or_else(String::new, |it| group_thousands(it.round() as usize)),
+                format_micros(case.median(|run| Some(to_micros(run.p50))), 0),
+                format_micros(case.median(|run| Some(to_micros(run.p99))), 0),
             ]
         };
         let header = ["", "CPU µs per response", "responses/s", "p50 µs", "p99 µs"];
-        print_table("Full load (closed loop)", &header, &self.results.iter().map(row).collect::<Vec<_>>());
+        print_table("Full load (closed loop)", &header, &self.full_load.iter().map(row).collect::<Vec<_>>());
     }
 
     fn print_half_load(&self) {
-        let row = |result: &CaseResults| {
-            let median = |value: fn(&OpenLoopMeasurement) -> f64| {
-                Spread::of(result.half_load.iter().map(value).collect()).map(|spread| spread.median)
+        let row = |case: &CaseResults<OpenLoopMeasurement>| {
+            let micros = |value: fn(&OpenLoopMeasurement) -> Duration| {
+                format_micros(case.median(|run| Some(to_micros(value(run)))), 0)
             };
+            let rate = case.median(|run| Some(run.rate));
             vec![
-                case_name((result.what, result.keys)),
-                median(|run| run.rate).map_or_else(String::new, |it| group_thousands(it.round() as usize)),
-                format_micros(median(|run| to_micros(run.p50)), 0),
-                format_micros(median(|run| to_micros(run.p99)), 0),
-                format_micros(median(|run| to_micros(run.p999)), 0),
-                format_micros(median(|run| to_micros(run.late_p99)), 0),
-                format_micros(median(|run| to_micros(run.late_p999)), 0),
+                case_name(case.id),
+                rate.map_or_else(String::new, |it| group_thousands(it.round() as usize)),
+                micros(|run| run.p50),
+                micros(|run| run.p99),
+                micros(|run| run.p999),
+                micros(|run| run.late_p99),
+                micros(|run| run.late_p999),
             ]
         };
         let header = ["", "requests/s", "p50 µs", "p99 µs", "p99.9 µs", "sent late: p99 µs", "p99.9 µs"];
-        let measured = self.results.iter().filter(|result| !result.half_load.is_empty());
-        print_table("Half load (open loop)", &header, &measured.map(row).collect::<Vec<_>>());
+        print_table("Half load (open loop)", &header, &self.half_load.iter().map(row).collect::<Vec<_>>());
     }
 
     fn print_memory(&self) {
@@ -257,7 +261,7 @@ impl Report<'_> {
         that: CaseId,
         value: impl Fn(&Measurement) -> Option<f64>,
     ) -> Option<Spread> {
-        ratio_per_round(&self.find(this)?.full_load, &self.find(that)?.full_load, value)
+        ratio_per_round(&self.full_load, this, that, value)
     }
 
     fn half_load_ratio(
@@ -266,17 +270,21 @@ impl Report<'_> {
         that: CaseId,
         value: impl Fn(&OpenLoopMeasurement) -> Duration,
     ) -> Option<Spread> {
-        ratio_per_round(&self.find(this)?.half_load, &self.find(that)?.half_load, |run| Some(value(run).as_secs_f64()))
-    }
-
-    fn find(&self, (what, keys): CaseId) -> Option<&CaseResults> {
-        self.results.iter().find(|result| result.what == what && result.keys == keys)
+        ratio_per_round(&self.half_load, this, that, |run| Some(value(run).as_secs_f64()))
     }
 }
 
-/// Computes the ratio of a value for each round separately: what slows down a whole round then affects no ratio.
-fn ratio_per_round<T>(these: &[T], those: &[T], value: impl Fn(&T) -> Option<f64>) -> Option<Spread> {
-    Spread::of(these.iter().zip(those).map(|(this, that)| Some(value(this)? / value(that)?)).collect::<Option<_>>()?)
+/// Computes the ratio of a value for each round separately, so that whatever slows down a whole round affects no ratio.
+/// Returns `None` if one of the cases was not measured.
+fn ratio_per_round<T>(
+    results: &[CaseResults<T>],
+    this: CaseId,
+    that: CaseId,
+    value: impl Fn(&T) -> Option<f64>,
+) -> Option<Spread> {
+    let find = |id| results.iter().find(|case| case.id == id);
+    let rounds = find(this)?.rounds.iter().zip(&find(that)?.rounds);
+    Spread::of(rounds.map(|(this, that)| Some(value(this)? / value(that)?)).collect::<Option<_>>()?)
 }
 
 /// The distribution of a value over all rounds.

@@ -50,8 +50,8 @@ pub struct ReadyMessage {
 }
 
 impl BenchServer {
-    /// Starts the UL Keys service on `database`. The service writes usage to the database at least every
-    /// `flush_interval`.
+    /// Starts the UL Keys service on `database`. The service collects usage for at most `flush_interval` before it
+    /// writes it to the database.
     pub fn start_own_service(database: &Path, flush_interval: Duration) -> Result<Self> {
         let mut service = Command::new(std::env::current_exe()?);
         Self::start(service.arg("serve-ours").arg(database).arg(flush_interval.as_millis().to_string()))
