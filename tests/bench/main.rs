@@ -298,25 +298,32 @@ impl<T> BenchRun<T> {
     }
 }
 
+/// Returns the cases in the order in which a round measures them: every second round in reverse order.
+fn in_order_of_round<T>(runs: &mut [T], round: usize) -> Vec<&mut T> {
+    let mut runs: Vec<_> = runs.iter_mut().collect();
+    if round.is_multiple_of(2) {
+        runs.reverse();
+    }
+    runs
+}
+
 fn run_benchmark(profile: &BenchProfile) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let servers = Servers::start(profile, folder.path())?;
     let (mut full_load, mut half_load) = (servers.full_load_cases()?, servers.half_load_cases()?);
     for round in 1..=profile.rounds {
         eprintln!("round {round} of {}", profile.rounds);
-        for run in &mut full_load {
+        for run in in_order_of_round(&mut full_load, round) {
             run.measure(|run| load::measure(&run.case, &run.processes, CONNECTION_COUNT, profile.duration))?;
         }
         let service = full_load.iter().find(|run| run.results.id == (BenchCase::Authenticated, MAIN_KEYS));
         let at_full_load = service.and_then(|run| run.results.rounds.last()).context("the service is not measured")?;
         let rate = at_full_load.throughput / 2.0;
-        for run in &mut half_load {
+        for run in in_order_of_round(&mut half_load, round) {
             run.measure(|run| {
                 open_loop::measure_at_rate(&run.case, CONNECTION_COUNT, rate, profile.half_load_duration())
             })?;
         }
-        full_load.reverse();
-        half_load.reverse();
     }
     println!(
         "{CONNECTION_COUNT} connections; requests use {SAMPLE_KEYS} of the stored keys in turn; medians of {} rounds of \
