@@ -249,6 +249,47 @@ pub struct RenameKey {
     pub name: String,
 }
 
+/// Body of `POST /api/api-keys/revoke`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokeKeys {
+    /// Identifiers of the keys to revoke.
+    #[schema(min_items = 1, max_items = 500)]
+    pub key_ids: Vec<KeyId>,
+}
+
+/// Response of `POST /api/api-keys/revoke`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyRevocations {
+    /// The outcome for each key, in the order of the request.
+    pub keys: Vec<KeyRevocation>,
+}
+
+/// The outcome of the revocation of one of many keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyRevocation {
+    /// Identifier of the key.
+    pub key_id: KeyId,
+    /// What became of the key.
+    pub outcome: RevocationOutcome,
+    /// When the key was first revoked; `null` unless the outcome is `revoked`.
+    #[schema(required = true)]
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// What became of one of many keys that were to be revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RevocationOutcome {
+    /// The key is revoked and rejected from now on. It may have been revoked earlier.
+    Revoked,
+    /// There is no such key.
+    NotFound,
+    /// The key was not revoked, because the service failed. Repeat the request.
+    Failed,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,8 +19,8 @@ use utoipa::ToSchema;
 pub use diagnosis::{CheckReport, CheckRequest, CheckResult, FormatProblem};
 pub use introspection::Introspection;
 pub use keys::{
-    ApiKey, CreateKey, KeyCounts, KeyList, KeySort, KeyStatus, ListedKey, RECENT_HOURS, RenameKey, RotationPartner,
-    SortBy,
+    ApiKey, CreateKey, KeyCounts, KeyList, KeyRevocation, KeyRevocations, KeySort, KeyStatus, ListedKey, RECENT_HOURS,
+    RenameKey, RevocationOutcome, RevokeKeys, RotationPartner, SortBy,
 };
 pub use outside::{ChangeCount, DatabaseHealth, DiskFull, OutsideChange, RecordFailure, StopCause, WritesStopped};
 pub use usage::{

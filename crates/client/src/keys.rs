@@ -1,7 +1,7 @@
 //! The requests that list, count and read keys.
 
 use reqwest::Method;
-use ulkeys_api::{ApiKey, KeyCounts, KeyList, KeySort, KeyStatus};
+use ulkeys_api::{ApiKey, KeyCounts, KeyList, KeyRevocations, KeySort, KeyStatus, RevokeKeys};
 use ulkeys_domain::KeyId;
 
 use crate::{ApiClient, ApiClientError};
@@ -47,6 +47,27 @@ impl ApiClient {
         });
         parameters.extend(query.name.clone().map(|name| ("name", name)));
         self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/api-keys").query(&parameters)).await
+    }
+
+    /// Returns the keys with these identifiers (1 to 500), active or revoked, in this order. Unknown keys are left out. A
+    /// key older than `rotation_days` (1 to 3,650) is reported as needing attention.
+    ///
+    /// # Errors
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
+    pub async fn get_keys(&self, ids: &[KeyId], rotation_days: u32) -> Result<KeyList, ApiClientError> {
+        let ids = ids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(",");
+        let parameters = [("ids", ids), ("rotationDays", rotation_days.to_string())];
+        self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/api-keys").query(&parameters)).await
+    }
+
+    /// Revokes 1 to 500 keys, and returns the outcome for each of them. Repeating the call is safe.
+    ///
+    /// # Errors
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
+    pub async fn revoke_keys(&self, ids: &[KeyId]) -> Result<KeyRevocations, ApiClientError> {
+        let body = RevokeKeys { key_ids: ids.to_vec() };
+        let request = || self.request_with_timeout(Method::POST, "/api/api-keys/revoke").json(&body);
+        self.send_with_retries(request).await
     }
 
     /// Returns the number of keys of each status. A key older than `rotation_days` counts as needing attention.

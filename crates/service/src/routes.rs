@@ -103,6 +103,7 @@ fn build_routes() -> (Router<Arc<ServiceState>>, RouteActions, OpenApi) {
         )
         .api(routes!(keys::events::stream_events), [(GET, ReadKeys)])
         .api(routes!(keys::count::count), [(GET, ReadKeys)])
+        .api(routes!(keys::revoke_many::revoke_many), [(POST, RevokeKeys)])
         .api(
             routes!(keys::get::get, keys::revoke::revoke, keys::rename::rename),
             [(GET, ReadKeys), (DELETE, RevokeKeys), (PATCH, RenameKeys)],

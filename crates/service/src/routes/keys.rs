@@ -9,6 +9,7 @@ pub(super) mod list;
 mod page;
 pub(super) mod rename;
 pub(super) mod revoke;
+pub(super) mod revoke_many;
 mod stream;
 pub(super) mod usage;
 
@@ -25,6 +26,9 @@ use utoipa::IntoParams;
 use super::query_params::parse_number_up_to;
 use crate::error::ApiError;
 use crate::state::ServiceState;
+
+/// The maximum number of keys that a request may name.
+const MAX_KEY_IDS: usize = 500;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]

@@ -1,7 +1,7 @@
 //! Tests of the client library in `crates/client` against a real service.
 
 use rand::rngs::SysRng;
-use ulkeys_api::{ActivityKind, CreateKey, KeyCounts, KeySort, KeyStatus};
+use ulkeys_api::{ActivityKind, CreateKey, KeyCounts, KeySort, KeyStatus, RevocationOutcome};
 use ulkeys_client::{ApiClient, ApiClientError, KeyQuery};
 use ulkeys_domain::{AttentionReason, KeyId};
 
@@ -48,6 +48,11 @@ async fn client_reads_pages_keys_and_activity() {
     assert_eq!(new.replaces, Some(old.key_id));
     assert_eq!(client.get_key(&old.key_id, 90).await.expect("answered").replaced_by, Some(new.key_id));
 
+    let unknown = KeyId::generate(&mut SysRng).expect("randomness");
+    let named = client.get_keys(&[new.key_id, unknown, old.key_id], 2).await.expect("answered");
+    let named: Vec<_> = named.keys.iter().map(|listed| listed.key.name.as_str()).collect();
+    assert_eq!(named, ["new", "Berlin"]);
+
     let created =
         client.list_activity(Some(&new.key_id), Some(ActivityKind::Created), None, 50).await.expect("answered");
     assert_eq!(created.entries.len(), 1);
@@ -57,6 +62,8 @@ async fn client_reads_pages_keys_and_activity() {
     let rejected = client.list_key_page(&KeyQuery { limit: 0, ..all }, 90).await.expect_err("no page");
     let ApiClientError::Rejected(body) = rejected else { panic!("{rejected}") };
     assert!(body.error.starts_with("limit:"), "{}", body.error);
-    let unknown = KeyId::generate(&mut SysRng).expect("randomness");
     assert!(matches!(client.get_key(&unknown, 90).await, Err(ApiClientError::Rejected(_))));
+    let revoked = client.revoke_keys(&[old.key_id, unknown]).await.expect("answered").keys;
+    let outcomes: Vec<_> = revoked.iter().map(|key| (key.key_id, key.outcome)).collect();
+    assert_eq!(outcomes, [(old.key_id, RevocationOutcome::Revoked), (unknown, RevocationOutcome::NotFound)]);
 }

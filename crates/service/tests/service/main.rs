@@ -34,6 +34,7 @@ mod rename_key;
 mod request_id;
 mod revocation_under_load;
 mod revoke_key;
+mod revoke_many_keys;
 mod robustness;
 mod routing;
 mod run_retention;

@@ -1,5 +1,6 @@
 //! `GET /api/api-keys`: lists all active keys, or a page of keys.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,14 +9,14 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use ulkeys_api::{KeyList, KeySort, KeyStatus, SortBy};
-use ulkeys_domain::{KeyName, Timestamp, resembles_key};
+use ulkeys_domain::{KeyId, KeyName, Timestamp, resembles_key};
 use ulkeys_store::{KeyPage, KeyQuery};
 use utoipa::IntoParams;
 
 use super::cursor::{format_cursor, parse_cursor};
 use super::page::describe_page;
-use super::parse_attention_thresholds;
 use super::stream::stream_active_keys;
+use super::{MAX_KEY_IDS, parse_attention_thresholds};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::openapi::BadRequest;
@@ -57,17 +58,38 @@ pub(crate) struct KeyListQuery {
     /// meanwhile. Cannot be combined with `offset`.
     #[param(nullable = false, pattern = "^[A-Za-z0-9_-]{1,2000}$")]
     cursor: Option<String>,
+    /// Returns the keys with these identifiers, separated by commas, active or revoked, in this order. At most 500. Unknown
+    /// keys are left out. Cannot be combined with a parameter other than `rotationDays`.
+    #[param(nullable = false, pattern = "^key_[0-9a-f]{24}(,key_[0-9a-f]{24}){0,499}$")]
+    ids: Option<String>,
     /// The rotation period in days. A key older than this needs attention.
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 3650, default = 90)]
     rotation_days: Option<String>,
 }
 
 impl KeyListQuery {
-    /// Returns whether the query has no parameter other than the rotation period. For such a query, all active keys are
+    /// Returns whether the query has no parameter that belongs to a page. Without identifiers, all active keys are then
     /// returned, as the platform's published client expects.
     fn is_unpaged(&self) -> bool {
-        let Self { status, q, name, sort, limit, offset, cursor, rotation_days: _ } = self;
+        let Self { status, q, name, sort, limit, offset, cursor, ids: _, rotation_days: _ } = self;
         [status, q, name, sort, limit, offset, cursor].into_iter().all(Option::is_none)
+    }
+
+    /// Parses the identifiers, each of which is kept once.
+    fn parse_ids(&self) -> Result<Option<Vec<KeyId>>, String> {
+        let Some(ids) = &self.ids else {
+            return Ok(None);
+        };
+        if !self.is_unpaged() {
+            return Err("ids: cannot be combined with a parameter other than rotationDays".to_owned());
+        }
+        if ids.split(',').count() > MAX_KEY_IDS {
+            return Err(format!("ids: must have at most {MAX_KEY_IDS} entries"));
+        }
+        let mut seen = HashSet::new();
+        let parse = |(number, id)| KeyId::parse(id).ok_or_else(|| format!("ids: entry {number} is not a key's id"));
+        let ids: Vec<_> = (1..).zip(ids.split(',')).map(parse).collect::<Result<_, _>>()?;
+        Ok(Some(ids.into_iter().filter(|id| seen.insert(*id)).collect()))
     }
 
     fn parse(&self, now: Timestamp) -> Result<KeyQuery, String> {
@@ -108,7 +130,7 @@ impl KeyListQuery {
 ///
 /// Without parameters, returns all active keys, newest first, piece by piece; an incomplete response means that a piece
 /// could not be read, or that the caller's key was revoked meanwhile. With any parameter other than `rotationDays`, returns a
-/// page of the matching keys: the page after `offset` keys, or the page after a `cursor`.
+/// page of the matching keys (the page after `offset` keys, or the page after a `cursor`) or the keys that `ids` names.
 #[utoipa::path(
     get,
     path = "/api/api-keys",
@@ -125,6 +147,15 @@ pub(crate) async fn list(
     let query = query.map_err(|_| ApiError::Invalid("query: each parameter may occur only once".to_owned()))?;
     let parsed = query.parse(state.now()).map_err(ApiError::Invalid)?;
     let thresholds = parsed.thresholds;
+    if let Some(ids) = query.parse_ids().map_err(ApiError::Invalid)? {
+        let pending_times = state.usage.pending_times();
+        let mut keys = state.account.get_keys(ids.clone()).await?;
+        let positions: HashMap<_, _> = ids.into_iter().zip(0..).collect();
+        keys.sort_by_key(|key| positions.get(&key.id).copied().unwrap_or(usize::MAX));
+        let keys = describe_page(&state, keys, &pending_times, &thresholds).await?;
+        let total = keys.len() as u64;
+        return Ok(Json(KeyList { keys, total, next: None, next_cursor: None }).into_response());
+    }
     if query.is_unpaged() {
         return stream_active_keys(state, caller, thresholds).await;
     }
