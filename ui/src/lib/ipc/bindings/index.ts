@@ -52,19 +52,101 @@ replacedBy: string | null,
  */
 attention: Array<AttentionReason>, };
 
+export type ListedKey = { 
+/**
+ * The other key of a rotation: the key that replaces this one, or the key that it replaces. If there are both, this
+ * is the active one of them, and otherwise the newer one. Present only on pages, if there is such a key.
+ */
+rotationPartner?: RotationPartner, 
+/**
+ * The number of accepted requests in each of the last 24 clock hours (UTC), oldest first; the last one is the
+ * current hour. Requests of the last seconds may be missing. Present only on pages.
+ */
+recentRequests?: number[], 
+/**
+ * Identifier of the key.
+ */
+keyId: string, 
+/**
+ * Name of the key.
+ */
+name: string, 
+/**
+ * The first 11 characters of the key.
+ */
+keyPrefix: string, 
+/**
+ * Scopes of the key, in documented order.
+ */
+scopes: Array<Scope>, 
+/**
+ * When the key was created.
+ */
+createdAt: string, 
+/**
+ * When a request with the key was last accepted; `null` if it has never been used.
+ */
+lastUsedAt: string | null, 
+/**
+ * When the key's `admin` scope was last needed: the time of the last accepted request that no other scope of the
+ * key allowed; `null` if there was none.
+ */
+adminUsedAt: string | null, 
+/**
+ * When the key was revoked; `null` if the key is active.
+ */
+revokedAt: string | null, 
+/**
+ * Identifier of the key that this key replaces.
+ */
+replaces: string | null, 
+/**
+ * Identifier of the key that replaces this key. If several keys replace it, this is the newest active one, or the
+ * newest one if none is active.
+ */
+replacedBy: string | null, 
+/**
+ * Reasons why the key needs attention, most important first. Empty if there are none.
+ */
+attention: Array<AttentionReason>, };
+
+export type RotationPartner = { 
+/**
+ * Identifier of the key.
+ */
+keyId: string, 
+/**
+ * Name of the key.
+ */
+name: string, 
+/**
+ * When the key was revoked; `null` if the key is active.
+ */
+revokedAt: string | null, 
+/**
+ * When a request with the key was last accepted; `null` if it has never been used.
+ */
+lastUsedAt: string | null, };
+
 export type KeyList = { 
 /**
  * The listed keys.
  */
-keys: Array<ApiKey>, 
+keys: Array<ListedKey>, 
 /**
  * Total number of matching keys on all pages.
  */
 total: number, 
 /**
- * Value of the `cursor` parameter for the next page; `null` on the last page.
+ * Value of the `offset` parameter for the next page; `null` on the last page, and if the page was requested with a
+ * cursor.
  */
-next: string | null, };
+next: string | null, 
+/**
+ * Value of the `cursor` parameter for the next page of a walk through all matching keys. Present only on pages that
+ * are sorted by `name` or `createdAt` and are not the last.
+ */
+nextCursor?: string, };
 
 export type KeyStatus = "active" | "attention" | "revoked" | "all";
 
