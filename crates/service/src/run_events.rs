@@ -1,9 +1,9 @@
 //! Collects changes of training runs, and publishes them.
 //!
 //! A run reports several times per second, and many runs report at the same time. Therefore, only the identifiers of
-//! changed runs are collected, and an event contains what the store contains when the event is published. A run that the
-//! store no longer contains was deleted. Because only this module publishes events about runs, an older state of a run
-//! never follows a newer one.
+//! changed runs are collected, and an event contains what the store contains when the event is published. A run that
+//! the store no longer contains was deleted. Because only this module publishes events about runs, an older state of a
+//! run never follows a newer one.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::events::{PUBLISH_INTERVAL, PublishedEvent, RunChanges};
 /// The maximum number of runs that are read from the store at once and published together.
 const MAX_RUNS_PER_READ: usize = 200;
 /// The maximum number of runs that wait to be published. If more runs change, for example because many expired runs are
-/// deleted, subscribers are told to list the runs again.
+/// deleted, subscribers receive a resync.
 const MAX_PENDING_RUNS: usize = 10_000;
 /// The time between two attempts to read changed runs while the store fails.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -184,8 +184,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn publish_without_subscribers_drops_changes() {
+    async fn publish_without_subscribers_drops_changes_without_reading() {
         let publisher = Publisher::new();
+        let database = rusqlite::Connection::open(publisher.folder.path().join("keys.db")).expect("opened");
+        database.execute_batch("ALTER TABLE runs RENAME TO hidden").expect("changed");
         publisher.note_changes(1);
         publisher.publish().await.expect("nothing is read");
         let mut events = publisher.sender.subscribe();

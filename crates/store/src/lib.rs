@@ -65,9 +65,9 @@ pub trait Store: Send + Sync + 'static {
     /// confirm the time, because the clock may be wrong.
     async fn purge_old_entries(&self, now: Timestamp, retention: Duration) -> Result<()>;
 
-    /// Deletes some of the runs whose last event is more than `retention` before `now`, as [`RunRepository::delete_run`] does.
-    /// Returns the deleted runs; none if there are no more such runs. If `now` jumps far ahead, nothing is deleted until
-    /// later days confirm the time, because the clock may be wrong.
+    /// Deletes some of the runs whose last event is more than `retention` before `now`, as
+    /// [`RunRepository::delete_run`] does. Returns the deleted runs; none if there are no more such runs. If `now`
+    /// jumps far ahead, nothing is deleted until later days confirm the time, because the clock may be wrong.
     async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<Vec<RunId>>;
 
     /// Returns the checkpoints whose files must be deleted: those of deleted runs and, if `with_replaced` is set, those

@@ -39,8 +39,9 @@ use crate::state::ServiceState;
         content_type = "text/event-stream"
     ))
 )]
-// The caller is revalidated before each event, because a stream must not outlive the key that opened it, and because the
-// scopes of the key may change. If the client lags too far behind, its stream ends, and the client may open a new one.
+// The caller is revalidated before each event, because a stream must not outlive the key that opened it, and because
+// the scopes of the key may change. If the client lags too far behind, its stream ends, and the client may open a new
+// one.
 pub(crate) async fn stream_events(
     State(state): State<Arc<ServiceState>>,
     caller: Caller,
@@ -79,8 +80,8 @@ fn key_events(state: &ServiceState, host: &str, published: PublishedEvent) -> Ve
     changed.chain(deleted).collect()
 }
 
-/// Returns the action that a caller must be allowed to perform in order to receive an event: the one that reads the same
-/// data.
+/// Returns the action that a caller must be allowed to perform in order to receive an event: the one that reads the
+/// same data.
 fn action_to_receive(event: &KeyEvent) -> Action {
     match event {
         KeyEvent::Created(_)
