@@ -49,7 +49,6 @@ use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::extract::Request;
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulkeys_api::DatabaseProblem;
@@ -66,7 +65,7 @@ pub use training_quota::TrainingConfig;
 
 use key_index::KeyIndex;
 use pipeline::Pipeline;
-use server::ConnectionLimits;
+use server::{ConnectionLimits, WatchedBody};
 use state::ServiceState;
 
 /// The interval at which the store is asked for changes to keys.
@@ -152,7 +151,7 @@ async fn serve_requests(
     let gauge = state.metrics.connections_gauge().clone();
     let (router, actions) = routes::build_router(state.clone());
     let pipeline = Pipeline { state: state.clone(), router, actions: Arc::new(actions) };
-    let answer = move |peer: SocketAddr, request: Request<Incoming>| {
+    let answer = move |peer: SocketAddr, request: Request<WatchedBody>| {
         pipeline.clone().handle_request(peer.ip(), request.map(Body::new))
     };
     server::serve(listeners, answer, ConnectionLimits::from_file_descriptor_limit(), gauge, shutdown).await;

@@ -6,6 +6,7 @@
 //! still being handled is never closed to make room.
 
 mod connection;
+mod head_watch;
 mod limits;
 mod registry;
 
@@ -16,7 +17,6 @@ use std::time::Duration;
 use axum::response::Response;
 use futures_util::future::join_all;
 use hyper::Request;
-use hyper::body::Incoming;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use limits::ConnectionLimits;
 
 use connection::serve_connection;
+pub(crate) use head_watch::WatchedBody;
 use registry::ConnectionRegistry;
 
 /// The delay before the service tries again to accept a connection, after an attempt has failed or while all
@@ -39,7 +40,7 @@ pub(crate) async fn serve<H, F>(
     gauge: Gauge,
     shutdown: CancellationToken,
 ) where
-    H: Fn(SocketAddr, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    H: Fn(SocketAddr, Request<WatchedBody>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
     let registry = Arc::new(ConnectionRegistry::new(limits, gauge));
@@ -119,7 +120,7 @@ mod tests {
             let address = listener.local_addr().expect("bound");
             let (release, shutdown) = (CancellationToken::new(), CancellationToken::new());
             let wait = release.clone();
-            let handler = move |_: SocketAddr, request: Request<Incoming>| {
+            let handler = move |_: SocketAddr, request: Request<WatchedBody>| {
                 let wait = wait.clone();
                 async move {
                     match request.uri().path() {

@@ -1,7 +1,9 @@
 //! Serves the requests of one connection, until the client or the service closes it.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::body::HttpBody as _;
@@ -14,20 +16,21 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use super::head_watch::{HeadWatch, WatchedBody};
 use super::registry::{ConnectionGuard, ConnectionPhase};
 
 /// The maximum size of a request's head in bytes. nginx, as configured in `docs/gateways`, accepts 64 KiB and passes
 /// the client's headers on to this service together with some of its own.
 const MAX_HEAD_BYTES: usize = 72 * 1024;
 /// The maximum number of headers of a request. hyper's default is 100, but a gateway passes on all headers of its
-/// client.
+/// client; see [`super::head_watch`].
 const MAX_HEADERS: usize = 1_024;
 /// The maximum time for which a request in progress may continue after a shutdown has begun.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 pub(super) async fn serve_connection<F>(
     stream: TcpStream,
-    handler: impl Fn(Request<Incoming>) -> F,
+    handler: impl Fn(Request<WatchedBody>) -> F,
     guard: ConnectionGuard,
     shutdown: CancellationToken,
 ) where
@@ -36,9 +39,10 @@ pub(super) async fn serve_connection<F>(
     let state = guard.state();
     // Most responses are one small write, so delaying it to combine it with others (Nagle's algorithm) gains nothing.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| {
+    let has_unread_body = Arc::new(AtomicBool::new(false));
+    let service = service_fn(|request: Request<Incoming>| {
         state.set_phase(ConnectionPhase::Busy);
-        let response = handler(request);
+        let response = handler(request.map(|body| WatchedBody::new(body, has_unread_body.clone())));
         async {
             let response = response.await;
             // A response of unknown length is a stream, which continues after its head is sent.
@@ -47,26 +51,36 @@ pub(super) async fn serve_connection<F>(
             Ok::<_, Infallible>(response)
         }
     });
-    let connection = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    builder
         // Keeps writing after the peer has closed its sending side.
         .half_close(true)
         .max_buf_size(MAX_HEAD_BYTES)
-        .max_headers(MAX_HEADERS)
         // Copying the head and body of a small response into one buffer is cheaper than a vectored write.
-        .writev(false)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = state.close_requested() => {
-            connection.as_mut().graceful_shutdown();
-            if shutdown.is_cancelled() {
-                tokio::time::timeout(SHUTDOWN_GRACE, connection).await.unwrap_or(Ok(()))
-            } else if state.phase() == ConnectionPhase::Busy {
-                connection.await
-            } else {
-                // Only this task starts requests on the connection, so none can start after this check.
-                Ok(())
+        .writev(false);
+    let stream = HeadWatch::new(stream, has_unread_body.clone());
+    let mut connection = builder.serve_connection(TokioIo::new(stream), service);
+    let result = loop {
+        tokio::select! {
+            result = &mut connection => {
+                let parts = connection.into_parts();
+                let stream = parts.io.into_inner();
+                if !stream.has_many_headers() {
+                    break result;
+                }
+                let stream = TokioIo::new(stream.for_larger_parser(&parts.read_buf));
+                connection = builder.max_headers(MAX_HEADERS).serve_connection(stream, parts.service);
+            }
+            () = state.close_requested() => {
+                Pin::new(&mut connection).graceful_shutdown();
+                break if shutdown.is_cancelled() {
+                    tokio::time::timeout(SHUTDOWN_GRACE, connection).await.unwrap_or(Ok(()))
+                } else if state.phase() == ConnectionPhase::Busy {
+                    connection.await
+                } else {
+                    // Only this task starts requests on the connection, so none can start after this check.
+                    Ok(())
+                };
             }
         }
     };

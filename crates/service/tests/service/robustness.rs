@@ -221,3 +221,70 @@ async fn request_with_thousand_headers_is_accepted() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{count}: {answer}");
     }
 }
+
+/// Reads one response with a `Content-Length`, and returns its status and body.
+async fn read_response(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.split_once("content-length: ").expect("a length").1;
+            let length: usize = length.split("\r\n").next().expect("a line").parse().expect("a number");
+            if body.len() >= length {
+                return text;
+            }
+        }
+        let mut buffer = [0; 4096];
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut buffer)).await.expect("in time");
+        let read = read.expect("read");
+        assert!(read > 0, "the connection was closed after {text:?}");
+        answer.extend_from_slice(&buffer[..read]);
+    }
+}
+
+#[tokio::test]
+async fn request_with_many_headers_between_others_on_one_connection_is_accepted() {
+    let service = TestService::start().await;
+    let (_, key) = service.create_key("many headers", &["read", "admin"]).await;
+    let head = |line: &str| format!("{line}\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n", service.address);
+    let get = head("GET /api/account/summary HTTP/1.1");
+    let many: String = (0..150).map(|number| format!("X-{number}: a\r\n")).collect();
+    let body = "{\n\n\"name\": \"a\",\n\"scopes\": [\"read\"]".to_owned() + &"\n".repeat(500) + "}";
+    let post = head("POST /api/api-keys HTTP/1.1") + &format!("Content-Length: {}\r\n", body.len());
+    let mut stream = connect(&service).await;
+    for (request, status) in [
+        (format!("{get}\r\n"), 200),
+        (format!("{post}\r\n{body}"), 201),
+        (format!("{get}{many}\r\n"), 200),
+        (format!("{get}\r\n"), 200),
+        (format!("{post}\r\n{body}"), 201),
+        (format!("{get}{many}\r\n"), 200),
+    ] {
+        // Send the request in pieces, so that no piece contains the whole head.
+        for piece in request.as_bytes().chunks(700) {
+            stream.write_all(piece).await.expect("sent");
+            tokio::task::yield_now().await;
+        }
+        let answer = read_response(&mut stream).await;
+        assert!(answer.starts_with(&format!("http/1.1 {status}")), "{answer}");
+    }
+}
+
+/// A part of a body that was not read must never be taken for a request.
+#[tokio::test]
+async fn body_like_request_with_many_headers_is_not_answered() {
+    let service = TestService::start().await;
+    let (_, key) = service.create_key("smuggler", &["admin"]).await;
+    let head = |line: &str| format!("{line}\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n", service.address);
+    let many: String = (0..150).map(|number| format!("X-{number}: a\r\n")).collect();
+    let hidden = head("GET /api/account/summary HTTP/1.1") + &many + "\r\n";
+    let mut stream = connect(&service).await;
+    let request = head("POST /api/api-keys HTTP/1.1") + "Content-Length: 100000000\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    assert!(read_response(&mut stream).await.starts_with("http/1.1 413"));
+    // The service may already have closed the connection.
+    let _ = stream.write_all(hidden.as_bytes()).await;
+    let mut rest = String::new();
+    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_string(&mut rest)).await.expect("closed");
+    assert!(!rest.contains("HTTP/1.1 200"), "{rest}");
+}

@@ -1,0 +1,169 @@
+//! Detects requests with more headers than hyper's default parser accepts.
+//!
+//! For each request, hyper reserves and clears memory for the largest number of headers that it may parse. For 1,024
+//! headers, this costs more than checking the key. So a connection starts with hyper's default of 100 headers, and
+//! continues with a larger parser from the first request that needs it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Bytes, HttpBody};
+use hyper::body::{Frame, Incoming, SizeHint};
+use memchr::{memchr_iter, memmem};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// The number of headers that hyper's default parser accepts.
+const DEFAULT_MAX_HEADERS: usize = 100;
+
+/// A connection whose received bytes are searched for request heads with too many headers. Reading such a head fails,
+/// and [`Self::has_many_headers`] returns `true` from then on.
+pub(super) struct HeadWatch {
+    stream: TcpStream,
+    /// Bytes that were received but not read by hyper yet.
+    unread: Vec<u8>,
+    /// The number of lines of the current head that hyper has read.
+    lines: usize,
+    has_many_headers: bool,
+    is_watching: bool,
+    /// Whether hyper may hold a part of a response that is not written yet. The connection cannot continue with another
+    /// parser then.
+    is_write_incomplete: bool,
+    /// Whether the body of the last request has bytes that were not read yet. Such bytes are no head.
+    has_unread_body: Arc<AtomicBool>,
+}
+
+impl HeadWatch {
+    pub(super) fn new(stream: TcpStream, has_unread_body: Arc<AtomicBool>) -> Self {
+        Self {
+            stream,
+            unread: Vec::new(),
+            lines: 0,
+            has_many_headers: false,
+            is_watching: true,
+            is_write_incomplete: false,
+            has_unread_body,
+        }
+    }
+
+    /// Returns whether reading failed because a head has too many headers for hyper's default parser.
+    pub(super) fn has_many_headers(&self) -> bool {
+        self.has_many_headers
+    }
+
+    /// Returns the connection for a parser that accepts more headers. `read` are the bytes of the current head that hyper
+    /// has read already.
+    pub(super) fn for_larger_parser(mut self, read: &[u8]) -> Self {
+        self.unread.splice(..0, read.iter().copied());
+        Self { is_watching: false, has_many_headers: false, ..self }
+    }
+
+    /// Searches received bytes for a head with too many headers.
+    fn watch(&mut self, received: &[u8]) {
+        if self.has_unread_body.load(Ordering::Relaxed) {
+            self.lines = 0;
+            return;
+        }
+        let mut rest = received;
+        while let Some(end) = memmem::find(rest, b"\r\n\r\n") {
+            self.has_many_headers |= self.lines + count_lines(&rest[..end]) > DEFAULT_MAX_HEADERS;
+            self.lines = 0;
+            rest = &rest[end + 4..];
+        }
+        self.lines += count_lines(rest);
+        self.has_many_headers |= self.lines > DEFAULT_MAX_HEADERS;
+    }
+}
+
+fn count_lines(bytes: &[u8]) -> usize {
+    memchr_iter(b'\n', bytes).count()
+}
+
+impl AsyncRead for HeadWatch {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.unread.is_empty() {
+            let length = this.unread.len().min(buffer.remaining());
+            buffer.put_slice(&this.unread[..length]);
+            this.unread.drain(..length);
+            return Poll::Ready(Ok(()));
+        }
+        let start = buffer.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+        if this.is_watching {
+            let received = &buffer.filled()[start..];
+            this.watch(received);
+            this.has_many_headers &= !this.is_write_incomplete;
+            if this.has_many_headers {
+                this.unread = received.to_vec();
+                buffer.set_filled(start);
+                return Poll::Ready(Err(io::Error::other("the request needs a larger parser")));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for HeadWatch {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.is_write_incomplete = !matches!(written, Poll::Ready(Ok(length)) if length == bytes.len());
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper shuts the connection down after a failed read, but it continues with another parser.
+        if self.has_many_headers {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// The body of a request. It notes in `has_unread_bytes` whether all of it was read.
+pub(crate) struct WatchedBody {
+    body: Incoming,
+    has_unread_bytes: Arc<AtomicBool>,
+}
+
+impl WatchedBody {
+    pub(super) fn new(body: Incoming, has_unread_bytes: Arc<AtomicBool>) -> Self {
+        has_unread_bytes.store(!body.is_end_stream(), Ordering::Relaxed);
+        Self { body, has_unread_bytes }
+    }
+}
+
+impl HttpBody for WatchedBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.has_unread_bytes.store(false, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
