@@ -374,6 +374,7 @@ impl UsageQueue {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
     use ulkeys_domain::{KeyAuthInfo, KeyName, Scope, Scopes, Secret};
     use ulkeys_store::{MILLIS_PER_HOUR, Revision, StoredKey};
 
@@ -503,5 +504,25 @@ mod tests {
         let mut peers: Vec<_> = batch.rejected.iter().map(|refusals| refusals.peer).collect();
         peers.sort();
         assert_eq!(peers, [OTHER_ADDRESSES, from.peer]);
+    }
+
+    #[test]
+    fn record_with_two_thousand_keys_fills_batch() {
+        let recorder = new_recorder();
+        let record = || {
+            let from = ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" };
+            recorder.record_accepted(
+                &new_entry(&new_record(timestamp_from_millis(1))),
+                from,
+                timestamp_from_millis(2),
+                false,
+            );
+        };
+        let is_full = || recorder.batch_full.notified().now_or_never().is_some();
+        (1..FULL_BATCH_KEYS).for_each(|_| record());
+        assert!(!is_full());
+        record();
+        assert!(is_full());
+        assert_eq!(recorder.next_batch(timestamp_from_millis(3)).0.last_used.len(), FULL_BATCH_KEYS);
     }
 }

@@ -1,8 +1,11 @@
 //! Tests of `GET /api/api-keys/{keyId}/usage`.
 
+use std::time::{Duration, Instant};
+
 use insta::assert_json_snapshot;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
+use ulkeys_service::Timing;
 
 use crate::common::{TestService, text};
 use crate::snapshots::redact_snapshots;
@@ -69,4 +72,22 @@ async fn key_in_user_agent_is_hidden() {
     request.send().await.expect("answered");
     let usage = service.wait_for_clients(&key_id, 1).await;
     assert_eq!(usage["sources"][0]["agent"], "(hidden: it contains a key)");
+}
+
+/// A crash loses only the usage since the last write (see SECURITY.md).
+#[tokio::test]
+async fn usage_that_nobody_reads_is_written_after_interval() {
+    assert_eq!(Timing::default().usage_flush_interval, Duration::from_secs(10), "the interval in SECURITY.md");
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let interval = Duration::from_millis(100);
+    let service = TestService::start_with(folder, |config| config.timing.usage_flush_interval = interval).await;
+    let (_, key) = service.create_key("used", &["read"]).await;
+    service.get_summary(&key).await;
+    let database = rusqlite::Connection::open(service.folder.path().join("keys.db")).expect("opened");
+    let start = Instant::now();
+    let count = || database.query_row("SELECT coalesce(sum(requests), 0) FROM usage", [], |row| row.get::<_, i64>(0));
+    while count().expect("read") == 0 {
+        assert!(start.elapsed() < Duration::from_secs(10), "timed out waiting for the usage");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
