@@ -85,8 +85,8 @@ pub struct ListedKey {
     /// The key's metadata.
     #[serde(flatten)]
     pub key: ApiKey,
-    /// The other key of a rotation: the key that replaces this one, or the key that it replaces. If there are both, this
-    /// is the active one of them, and otherwise the newer one. Present only on pages, if there is such a key.
+    /// The other key of a rotation: the key that replaces this one, or the key that it replaces. If there are both,
+    /// this is the active one of them, and otherwise the newer one. Present only on pages, if there is such a key.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(nullable = false)]
     #[ts(optional)]
@@ -133,8 +133,8 @@ pub struct KeyList {
     /// cursor.
     #[schema(required = true)]
     pub next: Option<String>,
-    /// Value of the `cursor` parameter for the next page of a walk through all matching keys. Present only on pages that
-    /// are sorted by `name` or `createdAt` and are not the last.
+    /// Value of the `cursor` parameter for the next page of a walk through all matching keys. Present only on pages
+    /// that are sorted by `name` or `createdAt` and are not the last.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(nullable = false)]
     #[ts(optional)]
@@ -271,14 +271,14 @@ pub struct KeyRevocations {
 pub struct KeyRevocation {
     /// Identifier of the key.
     pub key_id: KeyId,
-    /// What became of the key.
+    /// The result for this key.
     pub outcome: RevocationOutcome,
     /// When the key was first revoked; `null` unless the outcome is `revoked`.
     #[schema(required = true)]
     pub revoked_at: Option<Timestamp>,
 }
 
-/// What became of one of many keys that were to be revoked.
+/// The result for one of the keys of a `POST /api/api-keys/revoke` request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum RevocationOutcome {

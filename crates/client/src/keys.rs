@@ -49,8 +49,8 @@ impl ApiClient {
         self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/api-keys").query(&parameters)).await
     }
 
-    /// Returns the keys with these identifiers (1 to 500), active or revoked, in this order. Unknown keys are left out. A
-    /// key older than `rotation_days` (1 to 3,650) is reported as needing attention.
+    /// Returns the keys with these identifiers (1 to 500), active or revoked, in this order. Unknown keys are left out.
+    /// A key older than `rotation_days` (1 to 3,650) is reported as needing attention.
     ///
     /// # Errors
     /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.

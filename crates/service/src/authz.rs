@@ -1,8 +1,8 @@
 //! Decides whether a request is accepted, based on the state of its key, the required scopes and the rate limits, and
 //! records the decision.
 //!
-//! A single function authorizes both requests to this service and requests that a gateway asks this service to check. It
-//! only reads and changes memory, so it never waits. A training process's request is authorized in two steps: the
+//! A single function authorizes both requests to this service and requests that a gateway asks this service to check.
+//! It only reads and changes memory, so it never waits. A training process's request is authorized in two steps: the
 //! credential and the scopes are checked before the body is read, and the rate limit afterwards, because only the body
 //! names the run ([`PendingRunUsage`]).
 

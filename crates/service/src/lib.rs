@@ -2,8 +2,8 @@
 //! reports of training processes.
 //!
 //! The same service can be embedded in the app or run on its own, so it depends on neither a window nor a particular
-//! database. Deliberately omitted: a cache of decisions (each request checks the key in the index, so a revocation takes
-//! effect immediately), and logging of headers, bodies or request targets (they may contain secrets).
+//! database. Deliberately omitted: a cache of decisions (each request checks the key in the index, so a revocation
+//! takes effect immediately), and logging of headers, bodies or request targets (they may contain secrets).
 
 mod actions;
 mod authn;

@@ -1,8 +1,9 @@
 //! Limits the invalid credentials that a peer may present, so that guessing a key is slow.
 //!
-//! Clients can share an address: all clients on one computer have the same address. Therefore repeated attempts with the
-//! same wrong key count once, and a blocked peer may continue to use the keys that it has used recently, but no others.
-//! An attacker learns nothing from being blocked, and affects only clients on the same address that switch to a new key.
+//! Clients can share an address: all clients on one computer have the same address. Therefore repeated attempts with
+//! the same wrong key count once, and a blocked peer may continue to use the keys that it has used recently, but no
+//! others. An attacker learns nothing from being blocked, and affects only clients on the same address that switch to a
+//! new key.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};

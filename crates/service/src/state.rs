@@ -119,9 +119,9 @@ impl ServiceState {
         committed.await.unwrap_or(Err(ApiError::Panicked))
     }
 
-    /// Applies the changes to keys that other programs have made to the database, and those of this service whose result
-    /// was lost. After changes by another program, publishes [`KeyEvent::Resync`], so that every subscriber lists the
-    /// keys again.
+    /// Applies the changes to keys that other programs have made to the database, and those of this service whose
+    /// result was lost. After changes by another program, publishes [`KeyEvent::Resync`], so that every subscriber
+    /// lists the keys again.
     pub(crate) async fn follow_key_changes(&self) -> Result<(), StoreError> {
         let _following = self.following.lock().await;
         let changes = self.store.changes_since(self.index.delivered(), self.index.clone()).await?;

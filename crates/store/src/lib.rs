@@ -109,9 +109,9 @@ pub trait KeyRepository: Send + Sync + 'static {
     /// Returns the keys with these identifiers, active or revoked, in any order. Unknown identifiers are ignored.
     async fn get_keys(&self, ids: Vec<KeyId>) -> Result<Vec<KeyRecord>>;
 
-    /// Returns at most `limit` active keys, newest first. If `after` is set, only keys after this key in that order, with
-    /// its time of creation and its identifier, are returned. Counts nothing, so reading all active keys in several
-    /// calls takes linear time.
+    /// Returns at most `limit` active keys, newest first. If `after` is set, only keys after this key in that order,
+    /// with its time of creation and its identifier, are returned. Counts nothing, so reading all active keys in
+    /// several calls takes linear time.
     async fn list_active(&self, after: Option<(Timestamp, KeyId)>, limit: u32) -> Result<Vec<KeyRecord>>;
 
     /// Returns a page of keys.
@@ -137,8 +137,8 @@ pub trait KeyRepository: Send + Sync + 'static {
     /// Returns the number of requests made with a key in each hour since `since`, and the clients that used the key.
     async fn key_usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage>;
 
-    /// Returns the number of accepted requests with each of these keys in each of these hours, counted from the Unix epoch
-    /// (UTC). Hours without requests are left out.
+    /// Returns the number of accepted requests with each of these keys in each of these hours, counted from the Unix
+    /// epoch (UTC). Hours without requests are left out.
     async fn accepted_requests(&self, ids: Vec<KeyId>, hours: RangeInclusive<i64>) -> Result<Vec<HourlyCount>>;
 
     /// Returns at most `limit` activity entries, newest first. If `key` or `kind` is set, returns only the entries of
@@ -200,7 +200,8 @@ pub struct KeyPage {
     pub keys: Vec<KeyRecord>,
     /// The number of matching keys on all pages.
     pub total: u64,
-    /// The position of the last key, if more keys follow. `None` if the keys are sorted by a column whose values change.
+    /// The position of the last key, if more keys follow. `None` if the keys are sorted by a column whose values
+    /// change.
     pub next: Option<KeyCursor>,
 }
 

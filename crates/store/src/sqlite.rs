@@ -270,8 +270,8 @@ impl SharedState {
         free.unwrap_or_else(|| self.readers[0].lock())
     }
 
-    /// Returns the changes that this process has committed since `since`, and the changes that other programs have made.
-    /// Costs a few stat(2) calls if nothing changed.
+    /// Returns the changes that this process has committed since `since`, and the changes that other programs have
+    /// made. Costs a few stat(2) calls if nothing changed.
     fn collect_changes(
         &self,
         writer: &mut Connection,

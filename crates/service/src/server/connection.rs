@@ -1,7 +1,6 @@
 //! Serves the requests of one connection, until the client or the service closes it.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;

@@ -54,8 +54,8 @@ impl HeadWatch {
         self.has_many_headers
     }
 
-    /// Returns the connection for a parser that accepts more headers. `read` are the bytes of the current head that hyper
-    /// has read already.
+    /// Returns the connection for a parser that accepts more headers. `read` are the bytes of the current head that
+    /// hyper has read already.
     pub(super) fn for_larger_parser(mut self, read: &[u8]) -> Self {
         self.unread.splice(..0, read.iter().copied());
         Self { is_watching: false, has_many_headers: false, ..self }

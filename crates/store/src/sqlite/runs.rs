@@ -28,8 +28,8 @@ impl RunRepository for SqliteAccount {
         self.database
             .write(move |writer, inner| {
                 let started = write::start_run(writer, &new_model, &target, &start, &feed)?;
-                // The run already exists, so a failure to count the models is not returned: an error would make the client
-                // start another run.
+                // The run already exists, so a failure to count the models is not returned: an error would make the
+                // client start another run.
                 inner.count_models(writer);
                 Ok(started)
             })

@@ -8,7 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use ulkeys_api::{KeyList, KeySort, KeyStatus, SortBy};
+use ulkeys_api::{KeyList, KeySort, KeyStatus};
 use ulkeys_domain::{KeyId, KeyName, Timestamp, resembles_key};
 use ulkeys_store::{KeyPage, KeyQuery};
 use utoipa::IntoParams;
@@ -55,11 +55,11 @@ pub(crate) struct KeyListQuery {
     offset: Option<String>,
     /// The value of `nextCursor` on the previous page, which must have had the same `sort`: `name` or `createdAt`, in
     /// either direction. A walk from cursor to cursor returns each key once, even if other keys are created or revoked
-    /// meanwhile. Cannot be combined with `offset`.
+    /// during the walk. Cannot be combined with `offset`.
     #[param(nullable = false, pattern = "^[A-Za-z0-9_-]{1,2000}$")]
     cursor: Option<String>,
-    /// Returns the keys with these identifiers, separated by commas, active or revoked, in this order. At most 500. Unknown
-    /// keys are left out. Cannot be combined with a parameter other than `rotationDays`.
+    /// Returns the keys with these identifiers, separated by commas, active or revoked, in this order. At most 500.
+    /// Unknown keys are left out. Cannot be combined with a parameter other than `rotationDays`.
     #[param(nullable = false, pattern = "^key_[0-9a-f]{24}(,key_[0-9a-f]{24}){0,499}$")]
     ids: Option<String>,
     /// The rotation period in days. A key older than this needs attention.
@@ -129,8 +129,9 @@ impl KeyListQuery {
 /// Lists all active keys, or a page of keys
 ///
 /// Without parameters, returns all active keys, newest first, piece by piece; an incomplete response means that a piece
-/// could not be read, or that the caller's key was revoked meanwhile. With any parameter other than `rotationDays`, returns a
-/// page of the matching keys (the page after `offset` keys, or the page after a `cursor`) or the keys that `ids` names.
+/// could not be read, or that the caller's key was revoked before it was sent. With any parameter other than
+/// `rotationDays`, returns a page of the matching keys (the page after `offset` keys, or the page after a `cursor`) or
+/// the keys that `ids` names.
 #[utoipa::path(
     get,
     path = "/api/api-keys",
@@ -147,6 +148,11 @@ pub(crate) async fn list(
     let query = query.map_err(|_| ApiError::Invalid("query: each parameter may occur only once".to_owned()))?;
     let parsed = query.parse(state.now()).map_err(ApiError::Invalid)?;
     let thresholds = parsed.thresholds;
+    if query.ids.is_none() && query.is_unpaged() {
+        return stream_active_keys(state, caller, thresholds).await;
+    }
+    // The store sorts, filters and counts by the usage that it knows.
+    state.usage.flush_before_reading(&*state.store, state.now()).await;
     if let Some(ids) = query.parse_ids().map_err(ApiError::Invalid)? {
         let pending_times = state.usage.pending_times();
         let mut keys = state.account.get_keys(ids.clone()).await?;
@@ -155,13 +161,6 @@ pub(crate) async fn list(
         let keys = describe_page(&state, keys, &pending_times, &thresholds).await?;
         let total = keys.len() as u64;
         return Ok(Json(KeyList { keys, total, next: None, next_cursor: None }).into_response());
-    }
-    if query.is_unpaged() {
-        return stream_active_keys(state, caller, thresholds).await;
-    }
-    if parsed.sort.by == SortBy::LastUsedAt || parsed.status == KeyStatus::Attention {
-        // The store sorts and filters by the times that it knows.
-        state.usage.flush_before_reading(&*state.store, state.now()).await;
     }
     let pending_times = state.usage.pending_times();
     let (sort, offset, is_walk) = (parsed.sort, parsed.offset, parsed.after.is_some());

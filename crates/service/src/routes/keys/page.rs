@@ -50,8 +50,8 @@ async fn count_recent_requests(
     Ok(requests)
 }
 
-/// Returns the other key of a rotation. If a key replaces a key and is itself replaced, the active one of the two is the
-/// partner, and otherwise the newer one.
+/// Returns the other key of a rotation. If a key replaces a key and is itself replaced, the active one of the two is
+/// the partner, and otherwise the newer one.
 fn find_partner(key: &KeyRecord, linked: &HashMap<KeyId, KeyRecord>) -> Option<RotationPartner> {
     let mut partners = [key.replaced_by, key.replaces].into_iter().flatten().filter_map(|id| linked.get(&id));
     let first = partners.next()?;

@@ -19,11 +19,12 @@ use crate::state::ServiceState;
 /// The number of keys that are read and sent together.
 const PIECE_SIZE: u32 = 1_000;
 
-/// Returns all active keys, newest first, in the form of a [`ulkeys_api::KeyList`]. Holds one piece in memory at a time.
-/// Keys that are created meanwhile are missing.
+/// Returns all active keys, newest first, in the form of a [`ulkeys_api::KeyList`]. Holds one piece in memory at a
+/// time. Keys that are created during the response are missing.
 ///
-/// If a later piece cannot be read, or if the caller's key is revoked meanwhile, the connection breaks in the middle of
-/// the body. The status has already been sent, and a body that ended properly would look like a complete list.
+/// If a later piece cannot be read, or if the caller's key is revoked before it is sent, the connection breaks in the
+/// middle of the body. The status has already been sent, and a body that ended properly would look like a complete
+/// list.
 pub(super) async fn stream_active_keys(
     state: Arc<ServiceState>,
     caller: Caller,

@@ -54,8 +54,8 @@ attention: Array<AttentionReason>, };
 
 export type ListedKey = { 
 /**
- * The other key of a rotation: the key that replaces this one, or the key that it replaces. If there are both, this
- * is the active one of them, and otherwise the newer one. Present only on pages, if there is such a key.
+ * The other key of a rotation: the key that replaces this one, or the key that it replaces. If there are both,
+ * this is the active one of them, and otherwise the newer one. Present only on pages, if there is such a key.
  */
 rotationPartner?: RotationPartner, 
 /**
@@ -143,8 +143,8 @@ total: number,
  */
 next: string | null, 
 /**
- * Value of the `cursor` parameter for the next page of a walk through all matching keys. Present only on pages that
- * are sorted by `name` or `createdAt` and are not the last.
+ * Value of the `cursor` parameter for the next page of a walk through all matching keys. Present only on pages
+ * that are sorted by `name` or `createdAt` and are not the last.
  */
 nextCursor?: string, };
 
