@@ -12,14 +12,14 @@ function fail(what: unknown): never {
   throw new Error(JSON.stringify(what))
 }
 
-const created = await service.createKey({ name: 'orval', scopes: ['training'] }, session)
+const created = await service.createKey({ name: 'orval', scopes: ['training'] }, {}, session)
 if (created.status !== 201) fail(created)
 const { keyId, key } = created.data
 const training = as(key)
 
 const list = await service.listKeys({ status: 'active', limit: 10 }, session)
 if (list.status !== 200 || !list.data.keys.some((one) => one.keyId === keyId)) fail(list)
-const renamed = await service.renameKey(keyId, { name: 'orval 7' }, session)
+const renamed = await service.renameKey(keyId, { name: 'orval 7' }, {}, session)
 if (renamed.status !== 200 || renamed.data.name !== 'orval 7') fail(renamed)
 const shown = await service.showKey(keyId, { rotationDays: 30 }, session)
 if (shown.status !== 200 || shown.data.lastUsedAt !== null) fail(shown)
@@ -42,9 +42,9 @@ if (activity.status !== 200) fail(activity)
 const [entry] = activity.data.entries
 if (entry?.kind !== 'renamed' || entry.newName !== 'orval 7') fail(activity)
 
-const invalid = await service.createKey({ name: '', scopes: ['read'] }, session)
+const invalid = await service.createKey({ name: '', scopes: ['read'] }, {}, session)
 if (invalid.status !== 400 || invalid.data.code !== 'VALIDATION_ERROR') fail(invalid)
-const forbidden = await service.createKey({ name: 'no', scopes: ['read'] }, training)
+const forbidden = await service.createKey({ name: 'no', scopes: ['read'] }, {}, training)
 if (forbidden.status !== 403 || forbidden.data.code !== 'FORBIDDEN') fail(forbidden)
 const revoked = await service.revokeKey(keyId, session)
 if (revoked.status !== 200) fail(revoked)
