@@ -148,21 +148,6 @@ pub(crate) fn try_lock_file(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Returns whether [`try_lock_file`] failed because the operating system or the file system does not support locks.
-pub(crate) fn is_locking_unsupported(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::io::Errno;
-        // A network file system without a lock service returns ENOLCK (flock(2)); FUSE file systems return various
-        // codes.
-        let unsupported = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL];
-        if unsupported.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error())) {
-            return true;
-        }
-    }
-    error.kind() == ErrorKind::Unsupported
-}
-
 /// Copies a file to an unused name in the same folder, and returns the path of the copy.
 pub(crate) fn back_up_file(path: &Path) -> io::Result<PathBuf> {
     let aside = backup_path(path);

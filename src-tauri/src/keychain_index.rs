@@ -294,7 +294,7 @@ fn lock_index(index: &Path, timeout: Duration) -> io::Result<Option<File>> {
                 let text = format!("another program has locked {} and does not release it", path.display());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, text));
             }
-            Err(error) if crate::files::is_locking_unsupported(&error) => {
+            Err(error) if ulkeys_store::is_locking_unsupported(&error) => {
                 tracing::warn!(%error, "changing the list of saved keys without a lock");
                 return Ok(None);
             }

@@ -18,7 +18,7 @@ use ulkeys_store::{AccountStore, StoreError};
 
 use crate::events::{PUBLISH_INTERVAL, PublishedEvent, RunChanges};
 
-/// The maximum number of runs that are read from the store at once and published together.
+/// The maximum number of runs that one query reads. The runs of a query are published together.
 const MAX_RUNS_PER_READ: usize = 200;
 /// The maximum number of runs that wait to be published. If more runs change, for example because many expired runs are
 /// deleted, subscribers receive a resync.

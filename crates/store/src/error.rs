@@ -18,8 +18,8 @@ const LOCK_FAILURES: [i32; 5] = [
     ffi::SQLITE_IOERR_SHMLOCK,
 ];
 
-/// Returns whether locking failed because the operating system or the file system does not support it.
-fn is_unsupported(error: &std::io::Error) -> bool {
+/// Returns whether locking a file failed because the operating system or the file system does not support locks.
+pub fn is_locking_unsupported(error: &std::io::Error) -> bool {
     #[cfg(unix)]
     {
         use rustix::io::Errno;
@@ -62,7 +62,7 @@ impl StoreError {
     /// Converts an I/O error that occurred while acquiring a lock into a store error. Do not use this if another
     /// process holds the lock; the error is then [`DatabaseProblem::Locked`].
     pub(crate) fn from_lock(path: &Path, error: &std::io::Error) -> Self {
-        match is_unsupported(error) {
+        match is_locking_unsupported(error) {
             true => Self::new(DatabaseProblem::LockingUnsupported, path, error),
             false => Self::from_io(path, error),
         }

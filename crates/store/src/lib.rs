@@ -23,7 +23,7 @@ use ulkeys_domain::training::{CheckpointId, RunId};
 use ulkeys_domain::{AccountId, AttentionThresholds, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
 
 pub use change_feed::{Committed, KeyChanges, KeyVisitor, KnownKeys, Revision, StoredKey};
-pub use error::{StoreError, WriteError};
+pub use error::{StoreError, WriteError, is_locking_unsupported};
 pub use runs::{
     MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED_CHECKPOINTS, ReportedBy, RunDeletion, RunRepository,
     StoredBytes, TrainingBytes,

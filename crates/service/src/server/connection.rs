@@ -71,7 +71,7 @@ pub(super) async fn serve_connection<F>(
                 connection = builder.max_headers(MAX_HEADERS).serve_connection(stream, parts.service);
             }
             () = state.close_requested() => {
-                Pin::new(&mut connection).graceful_shutdown();
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
                 break if shutdown.is_cancelled() {
                     tokio::time::timeout(SHUTDOWN_GRACE, connection).await.unwrap_or(Ok(()))
                 } else if state.phase() == ConnectionPhase::Busy {
