@@ -195,6 +195,9 @@ async fn other_sections_match_committed_trees() -> Result<()> {
     let app = App::start(&desktop).await?;
     let key = app.create_and_copy_key(&desktop, "reader", "read").await?;
     use_key_once(&desktop, &app, &key)?;
+    // The message appears for five seconds once the clipboard is cleared. The tree must not depend on this delay.
+    app.wait_text("The key is no longer on the clipboard").await?;
+    app.wait_gone("The key is no longer on the clipboard").await?;
     app.click("Activity").await?;
     ensure_tree_matches(&app, &desktop, "activity", "New program or address").await?;
     app.click("Connection").await?;
