@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use compact_str::CompactString;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 use utoipa::openapi::RefOr;
@@ -15,7 +16,7 @@ use crate::secret;
 /// Names do not have to be unique. Characters that break a line or reorder text are rejected, and so are names without
 /// any visible character, because the dialog that confirms a revocation must show the name as the user knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct KeyName(String);
+pub struct KeyName(CompactString);
 
 /// Maximum length of a name, in characters (Unicode scalar values).
 pub const MAX_CHARS: usize = 64;
@@ -68,7 +69,7 @@ impl KeyName {
         if secret::contains_key(text) {
             return Err(NameError::ContainsKey);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(CompactString::new(text)))
     }
 
     /// Returns the trimmed name.

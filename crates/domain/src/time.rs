@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How far a recorded time may lie in the future and still be accepted. Clocks are occasionally set back by a few
@@ -13,45 +14,63 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 /// A point in time, in milliseconds since 1970-01-01T00:00:00Z (the resolution of JavaScript's `Date`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, format = DateTime, example = "2026-11-22T09:30:00.000Z")]
-pub struct Timestamp(jiff::Timestamp);
+pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The earliest instant that jiff supports, in the year -9999.
+    const MIN: Self = Self(-377_705_023_201_000);
+    /// The latest instant that jiff supports, in the year 9999.
+    const MAX: Self = Self(253_402_207_200_000);
+
     /// Returns the instant `millis` milliseconds after the epoch, or `None` if it lies outside the years -9999 to 9999.
     pub fn from_millis(millis: i64) -> Option<Self> {
-        jiff::Timestamp::from_millisecond(millis).ok().map(Self)
+        (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
     }
 
     /// Returns the instant that is `duration` later, rounded up to the millisecond. On overflow, returns the latest
     /// supported instant.
     pub fn saturating_add(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX);
-        Self::from_millis(self.as_millis().saturating_add(millis)).unwrap_or(Self(jiff::Timestamp::MAX))
+        Self(self.0.saturating_add(millis)).min(Self::MAX)
     }
 
     /// Returns the instant that is `duration` (truncated to milliseconds) earlier. On overflow, returns the earliest
     /// supported instant.
     pub fn saturating_sub(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        Self::from_millis(self.as_millis().saturating_sub(millis)).unwrap_or(Self(jiff::Timestamp::MIN))
+        Self(self.0.saturating_sub(millis)).max(Self::MIN)
+    }
+
+    /// Returns the time as text, in RFC 3339 with milliseconds.
+    pub fn to_rfc_3339(self) -> String {
+        const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+        let mut text = String::with_capacity("2026-11-22T09:30:00.000Z".len());
+        // Every time is in jiff's range, and writing to a string does not fail.
+        let _ = jiff::Timestamp::from_millisecond(self.0).and_then(|time| PRINTER.print_timestamp(&time, &mut text));
+        text
     }
 
     /// Returns the milliseconds since the epoch.
     pub fn as_millis(self) -> i64 {
-        self.0.as_millisecond()
+        self.0
     }
 }
 
 impl From<SystemTime> for Timestamp {
-    /// Truncates the time to milliseconds. A time outside the supported years becomes the latest supported instant.
+    /// Truncates the time to milliseconds. A time outside the supported years becomes the nearest supported instant.
     fn from(time: SystemTime) -> Self {
-        let exact = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::MAX);
-        Self::from_millis(exact.as_millisecond()).unwrap_or(Self(jiff::Timestamp::MAX))
+        let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let since_epoch = match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => millis(since),
+            Err(before) => -millis(before.duration()),
+        };
+        Self(since_epoch.clamp(Self::MIN.0, Self::MAX.0))
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.0)
+        f.write_str(&self.to_rfc_3339())
     }
 }
 
@@ -60,7 +79,7 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let exact: jiff::Timestamp = text.parse()?;
-        jiff::Timestamp::from_millisecond(exact.as_millisecond()).map(Self)
+        Ok(Self(exact.as_millisecond()).min(Self::MAX))
     }
 }
 
@@ -86,6 +105,7 @@ mod tests {
         let time = Timestamp::from_millis(1_700_000_000_120).expect("in range");
         assert_eq!(time.to_string(), "2023-11-14T22:13:20.120Z");
         assert_eq!("2023-11-14T22:13:20.120Z".parse::<Timestamp>().ok(), Some(time));
+        assert_eq!(Timestamp::from_millis(0).expect("in range").to_string(), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]
@@ -99,6 +119,25 @@ mod tests {
         let time = Timestamp::from_millis(90_000_000).expect("in range");
         assert_eq!(time.saturating_sub(Duration::from_hours(24)).as_millis(), 3_600_000);
         assert_eq!(time.saturating_sub(Duration::from_hours(48)).as_millis(), -82_800_000);
-        assert_eq!(time.saturating_sub(Duration::MAX), Timestamp(jiff::Timestamp::MIN));
+        assert_eq!(time.saturating_sub(Duration::MAX), Timestamp::MIN);
+    }
+
+    #[test]
+    fn first_and_last_time_can_be_displayed_and_parsed() {
+        for (time, limit) in [(Timestamp::MIN, jiff::Timestamp::MIN), (Timestamp::MAX, jiff::Timestamp::MAX)] {
+            assert_eq!(time.as_millis() / 1_000, limit.as_second());
+            assert_eq!(time.to_string().parse::<Timestamp>().ok(), Some(time));
+        }
+        assert_eq!(Timestamp::MAX.saturating_add(Duration::MAX), Timestamp::MAX);
+        assert_eq!(Timestamp::from_millis(Timestamp::MAX.as_millis() + 1), None);
+        assert_eq!(Timestamp::from_millis(Timestamp::MIN.as_millis() - 1), None);
+    }
+
+    #[test]
+    fn system_time_is_truncated_to_milliseconds() {
+        let since = |duration| Timestamp::from(SystemTime::UNIX_EPOCH + duration).as_millis();
+        assert_eq!(since(Duration::new(1_700_000_000, 120_999_999)), 1_700_000_000_120);
+        assert_eq!(Timestamp::from(SystemTime::UNIX_EPOCH - Duration::from_millis(3)).as_millis(), -3);
+        assert_eq!(since(Duration::from_secs(1 << 60)), Timestamp::MAX.as_millis());
     }
 }
