@@ -10,8 +10,7 @@ use crate::{KeyName, KeyPrefix, Scopes, Timestamp};
 
 /// Prefix of every key identifier.
 pub const ID_PREFIX: &str = "key_";
-const ID_BYTES: usize = 12;
-const ID_LEN: usize = ID_PREFIX.len() + 2 * ID_BYTES;
+const ID_LEN: usize = ID_PREFIX.len() + 2 * KeyId::RANDOM_BYTES;
 
 /// Public identifier of a key: `key_` and 24 lowercase hexadecimal digits. It is neither secret nor derived from the
 /// secret.
@@ -20,17 +19,32 @@ const ID_LEN: usize = ID_PREFIX.len() + 2 * ID_BYTES;
 pub struct KeyId([u8; ID_LEN]);
 
 impl KeyId {
+    /// Number of random bytes in an identifier.
+    pub const RANDOM_BYTES: usize = 12;
+
     /// Generates an identifier from 12 bytes of `rng`.
     ///
     /// # Errors
     /// Returns the error of the random source.
     pub fn generate<R: TryCryptoRng>(rng: &mut R) -> Result<Self, R::Error> {
-        let mut random = [0; ID_BYTES];
+        let mut random = [0; Self::RANDOM_BYTES];
         rng.try_fill_bytes(&mut random)?;
+        Ok(Self::from_random_bytes(random))
+    }
+
+    /// Returns the identifier with these random bytes.
+    pub fn from_random_bytes(random: [u8; Self::RANDOM_BYTES]) -> Self {
         let mut text = [0; ID_LEN];
         text[..ID_PREFIX.len()].copy_from_slice(ID_PREFIX.as_bytes());
         write_hex(&random, &mut text[ID_PREFIX.len()..]);
-        Ok(Self(text))
+        Self(text)
+    }
+
+    /// Returns the random bytes, the shortest form in which an identifier can be stored.
+    pub fn to_random_bytes(self) -> [u8; Self::RANDOM_BYTES] {
+        let digit = |digit: u8| if digit <= b'9' { digit - b'0' } else { digit - b'a' + 10 };
+        let digits = &self.0[ID_PREFIX.len()..];
+        std::array::from_fn(|index| digit(digits[2 * index]) << 4 | digit(digits[2 * index + 1]))
     }
 
     /// Parses an identifier. Returns `None` if the text is not a valid identifier.
@@ -183,6 +197,7 @@ mod tests {
             let parsed = KeyId::parse(&text);
             prop_assert_eq!(parsed.is_some(), is_id);
             prop_assert!(parsed.is_none_or(|id| id.as_str() == text));
+            prop_assert_eq!(parsed.map(|id| KeyId::from_random_bytes(id.to_random_bytes())), parsed);
         }
     }
 }

@@ -105,7 +105,7 @@ pub(crate) fn authorize(
         Err(rejection) => return Err(record_rejected(state, None, rejection, from, now)),
     };
     let hash = secret.hash();
-    let Some(entry) = state.index.get(&hash).filter(|entry| named.is_none_or(|id| id == *entry.id())) else {
+    let Some(entry) = state.index.get(&hash).filter(|entry| named.is_none_or(|id| id == entry.id())) else {
         if blocked.is_none() {
             record_failure(hash.fingerprint());
         }
@@ -132,7 +132,7 @@ pub(crate) fn authorize(
         activity.note_peer(from.peer, now.uptime);
         let limit_status = activity.limits.admit(class, &limits, now.uptime).map_err(Rejection::Limit)?;
         let has_capacity = state.usage.has_capacity();
-        let recorded = activity.usage.record_accepted(entry.id(), from, now.at, needed_admin, has_capacity);
+        let recorded = activity.usage.record_accepted(from, now.at, needed_admin, has_capacity);
         Ok((needed_admin, Some((limit_status, recorded))))
     });
     // The key must be unlocked before its decision is recorded.
@@ -161,7 +161,7 @@ fn record_rejected(
     let outcome = rejection.decision();
     state.usage.record_rejected(key, outcome, from, now.at);
     state.metrics.count_decision(outcome);
-    tracing::debug!(%outcome, key = key.map(|key| key.id().as_str()), "rejected");
+    tracing::debug!(%outcome, key = key.map(|key| tracing::field::display(key.id())), "rejected");
     rejection
 }
 

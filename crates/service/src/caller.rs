@@ -20,7 +20,7 @@ pub(crate) enum Caller {
 
 impl Caller {
     /// Returns the key's identifier; `None` for the app.
-    pub(crate) fn key_id(&self) -> Option<&KeyId> {
+    pub(crate) fn key_id(&self) -> Option<KeyId> {
         match self {
             Self::Session => None,
             Self::Key(key) => Some(key.id()),
@@ -31,7 +31,7 @@ impl Caller {
     pub(crate) fn actor(&self) -> Actor {
         match self {
             Self::Session => Actor::Session,
-            Self::Key(key) => Actor::Key(*key.id()),
+            Self::Key(key) => Actor::Key(key.id()),
         }
     }
 

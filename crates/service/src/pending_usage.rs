@@ -21,9 +21,18 @@ pub(crate) struct PendingKeyUsage {
     last_used: Option<Timestamp>,
     admin_used: Option<Timestamp>,
     counts: Vec<(i64, Decision, u64)>,
-    clients: Vec<ClientUsage>,
+    clients: Vec<PendingClient>,
     /// The last use, if it is not yet published.
     unpublished: Option<Timestamp>,
+}
+
+/// The requests of one client; see [`ClientUsage`].
+struct PendingClient {
+    peer: IpAddr,
+    user_agent: Box<str>,
+    first: Timestamp,
+    last: Timestamp,
+    requests: u64,
 }
 
 /// What [`PendingKeyUsage::record_accepted`] and [`PendingKeyUsage::record_rejected`] changed.
@@ -51,7 +60,6 @@ impl PendingKeyUsage {
     /// moves back. Without capacity, no count or client is added.
     pub(crate) fn record_accepted(
         &mut self,
-        key: &KeyId,
         from: ClientAddress<'_>,
         at: Timestamp,
         needed_admin: bool,
@@ -63,7 +71,7 @@ impl PendingKeyUsage {
             self.admin_used = self.admin_used.max(Some(at));
         }
         let added =
-            self.count_outcome(Decision::Accepted, at, has_capacity) + self.count_client(key, from, at, has_capacity);
+            self.count_outcome(Decision::Accepted, at, has_capacity) + self.count_client(from, at, has_capacity);
         let is_unpublished = self.unpublished.is_none();
         self.unpublished = self.unpublished.max(Some(at));
         RecordedUsage { is_first, is_unpublished, added }
@@ -87,7 +95,15 @@ impl PendingKeyUsage {
         batch.admin_used.extend(self.admin_used.take().map(|at| (key, at)));
         let counts = self.counts.drain(..);
         batch.counts.extend(counts.map(|(hour, outcome, requests)| HourlyCount { key, hour, outcome, requests }));
-        batch.clients.append(&mut self.clients);
+        let clients = self.clients.drain(..);
+        batch.clients.extend(clients.map(|PendingClient { peer, user_agent, first, last, requests }| ClientUsage {
+            key,
+            peer,
+            user_agent,
+            first,
+            last,
+            requests,
+        }));
     }
 
     /// Counts a request by hour and decision. Returns the number of entries added.
@@ -106,15 +122,15 @@ impl PendingKeyUsage {
     }
 
     /// Counts a request by client. Returns the number of entries added.
-    fn count_client(&mut self, key: &KeyId, from: ClientAddress<'_>, at: Timestamp, has_capacity: bool) -> usize {
+    fn count_client(&mut self, from: ClientAddress<'_>, at: Timestamp, has_capacity: bool) -> usize {
         let is_same_client =
-            |client: &&mut ClientUsage| client.peer == from.peer && *client.user_agent == *from.user_agent;
+            |client: &&mut PendingClient| client.peer == from.peer && *client.user_agent == *from.user_agent;
         if let Some(client) = self.clients.iter_mut().find(is_same_client) {
             client.last = at.max(client.last);
             client.requests += 1;
         } else if has_capacity && self.clients.len() < MAX_CLIENTS_PER_KEY as usize {
             let user_agent = from.user_agent.into();
-            self.clients.push(ClientUsage { key: *key, peer: from.peer, user_agent, first: at, last: at, requests: 1 });
+            self.clients.push(PendingClient { peer: from.peer, user_agent, first: at, last: at, requests: 1 });
             return 1;
         }
         0

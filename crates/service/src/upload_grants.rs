@@ -150,7 +150,7 @@ impl UploadGrants {
     }
 
     /// Removes the grants of a revoked key.
-    pub(crate) fn withdraw_grants_of_key(&self, key: &KeyId, now: Duration) {
+    pub(crate) fn withdraw_grants_of_key(&self, key: KeyId, now: Duration) {
         self.lock_unexpired(now).retain(|_, other| other.grant.caller.key_id() != Some(key));
     }
 
@@ -287,9 +287,8 @@ mod tests {
         }
         assert_eq!(grants.callers_with_grants(from_millis(0)).len(), 2);
         grants.withdraw_grants_of_key(one.key_id().expect("a key"), from_millis(0));
-        let left: Vec<_> =
-            grants.callers_with_grants(from_millis(0)).iter().map(|caller| caller.key_id().copied()).collect();
-        assert_eq!(left, [two.key_id().copied()]);
+        let left: Vec<_> = grants.callers_with_grants(from_millis(0)).iter().map(|caller| caller.key_id()).collect();
+        assert_eq!(left, [two.key_id()]);
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl UsageRecorder {
         needed_admin: bool,
     ) {
         let has_capacity = self.has_capacity();
-        let recorded = entry.lock().activity().usage.record_accepted(entry.id(), from, at, needed_admin, has_capacity);
+        let recorded = entry.lock().activity().usage.record_accepted(from, at, needed_admin, has_capacity);
         self.enqueue(entry, &recorded);
     }
 
@@ -135,7 +135,7 @@ impl UsageRecorder {
             let recorded = entry.lock().activity().usage.record_rejected(outcome, at, has_capacity);
             self.enqueue(entry, &recorded);
         }
-        let (key, hour) = (key.map(|entry| *entry.id()), hour_index(at));
+        let (key, hour) = (key.map(|entry| entry.id()), hour_index(at));
         let mut queue = self.queue.lock();
         let peer = queue.bucket_address(key, outcome, from.peer, hour);
         match queue.rejections.entry((key, outcome, peer, hour)) {
@@ -195,8 +195,8 @@ impl UsageRecorder {
             let mut state = entry.lock();
             let (last_used, admin_used) =
                 state.known_activity().map(|activity| activity.usage.use_times()).unwrap_or_default();
-            times.last_used.extend(last_used.map(|at| (*entry.id(), at)));
-            times.admin_used.extend(admin_used.map(|at| (*entry.id(), at)));
+            times.last_used.extend(last_used.map(|at| (entry.id(), at)));
+            times.admin_used.extend(admin_used.map(|at| (entry.id(), at)));
         }
         times
     }
@@ -270,7 +270,7 @@ impl UsageRecorder {
         let entries = std::mem::take(&mut *self.unpublished.lock());
         let last_use = |entry: Arc<KeyEntry>| {
             let last_used_at = entry.lock().known_activity()?.usage.take_unpublished()?;
-            Some(KeyUse { key_id: *entry.id(), last_used_at })
+            Some(KeyUse { key_id: entry.id(), last_used_at })
         };
         entries.into_iter().filter_map(last_use).collect()
     }
@@ -324,7 +324,7 @@ impl UsageRecorder {
         let keys = std::mem::take(&mut queue.keys);
         for entry in &keys {
             if let Some(activity) = entry.lock().known_activity() {
-                activity.usage.move_into(*entry.id(), &mut batch);
+                activity.usage.move_into(entry.id(), &mut batch);
             }
         }
         batch.rejected.extend(queue.rejections.drain().map(|(_, refusals)| refusals));

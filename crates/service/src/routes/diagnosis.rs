@@ -75,7 +75,7 @@ pub(super) async fn diagnose(
     };
     let known = state.index.get(&secret.hash());
     let record = match &known {
-        Some(known) => state.account.get_key(known.id()).await?,
+        Some(known) => state.account.get_key(&known.id()).await?,
         None => None,
     };
     Ok(Json(match known.zip(record) {

@@ -133,7 +133,7 @@ pub(super) async fn request_upload(
         Err(error) => return Err(count_request_without_run(&counter, RateLimitClass::Checkpoint, error)),
     };
     counter.count_against_run_limit(RunRequest::Checkpoint(run.run_id))?;
-    state.training_quota.check_file(caller.key_id(), request.size.unwrap_or_default()).await?;
+    state.training_quota.check_file(caller.key_id().as_ref(), request.size.unwrap_or_default()).await?;
     let id = CheckpointId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
     let path = id.to_path();
     let grant = UploadGrant {

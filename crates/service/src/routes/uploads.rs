@@ -48,7 +48,7 @@ pub(super) async fn receive_upload(
         return Err(ApiError::NotFound);
     }
 
-    let key = grant.caller.key_id().copied();
+    let key = grant.caller.key_id();
     let announced = body.size_hint().lower();
     state.training_quota.check_file(key.as_ref(), announced).await?;
     let check = |bytes| state.training_quota.check_disk_reserve(bytes);
