@@ -142,7 +142,7 @@ pub fn is_unambiguous_path(path: &str) -> bool {
         return false;
     };
     let inner = inner.strip_suffix('/').unwrap_or(inner);
-    path == "/" || inner.split('/').all(is_unambiguous_segment)
+    path == "/" || is_canonical_path(path) || inner.split('/').all(is_unambiguous_segment)
 }
 
 fn is_unambiguous_segment(segment: &str) -> bool {
@@ -185,14 +185,34 @@ impl ScopeRule {
 /// Whether a path contains only characters that RFC 3986 allows unescaped in a path (except `;`), and no empty, `.` or
 /// `..` segment. All parsers interpret such a path identically.
 pub fn is_canonical_path(path: &str) -> bool {
-    let Some(inner) = path.strip_prefix('/') else {
+    let Some(inner) = path.as_bytes().strip_prefix(b"/") else {
         return false;
     };
-    inner.split('/').all(|segment| !matches!(segment, "" | "." | "..") && segment.bytes().all(is_canonical_byte))
+    inner
+        .split(|byte| *byte == b'/')
+        .all(|segment| !matches!(segment, b"" | b"." | b"..") && segment.iter().all(|byte| is_canonical_byte(*byte)))
 }
 
 fn is_canonical_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b'='
+                | b':'
+                | b'@'
+        )
 }
 
 /// Whether a byte is accepted although RFC 3986 requires it to be escaped. Backslash and semicolon are excluded,

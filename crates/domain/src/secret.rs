@@ -61,35 +61,40 @@ impl Secret {
     /// # Errors
     /// Returns a [`FormatError`] that identifies the first defect.
     pub fn parse(text: &[u8]) -> Result<Self, FormatError> {
-        if text.iter().any(u8::is_ascii_whitespace) {
-            return Err(FormatError::WhiteSpace);
-        }
-        if !text.starts_with(PREFIX) {
-            return Err(FormatError::Prefix);
-        }
-        let Ok(text) = <&[u8; KEY_LEN]>::try_from(text) else {
-            return Err(FormatError::Length(String::from_utf8_lossy(text).chars().count()));
-        };
-        match text[PREFIX.len()..].iter().position(|byte| !is_lower_hex(*byte)) {
-            None => {
+        match <&[u8; KEY_LEN]>::try_from(text) {
+            Ok(text) if is_key(text) => {
                 // The key is copied directly to the heap, because a copy on the stack would not be wiped.
                 let mut secret = Box::new([0; KEY_LEN]);
                 secret.copy_from_slice(text);
                 Ok(Self(secret))
             }
-            Some(offset) => {
-                let position = PREFIX.len() + offset;
-                Err(match text[position] {
-                    b'A'..=b'F' => FormatError::UpperCase(position),
-                    _ => FormatError::NotHexadecimal(position),
-                })
-            }
+            _ => Err(Self::first_defect(text)),
+        }
+    }
+
+    /// Returns the first defect of a text that is not a valid key.
+    fn first_defect(text: &[u8]) -> FormatError {
+        if text.iter().any(u8::is_ascii_whitespace) {
+            return FormatError::WhiteSpace;
+        }
+        if !text.starts_with(PREFIX) {
+            return FormatError::Prefix;
+        }
+        if text.len() != KEY_LEN {
+            return FormatError::Length(String::from_utf8_lossy(text).chars().count());
+        }
+        let first_other = text.iter().skip(PREFIX.len()).position(|byte| !is_lower_hex(*byte));
+        let position = PREFIX.len() + first_other.unwrap_or_default();
+        match text[position] {
+            b'A'..=b'F' => FormatError::UpperCase(position),
+            _ => FormatError::NotHexadecimal(position),
         }
     }
 
     /// Returns the first complete key in `text`.
     pub fn find_in_text(text: &str) -> Option<Self> {
-        text.as_bytes().windows(KEY_LEN).find_map(|window| Self::parse(window).ok())
+        let window = text.as_bytes().windows(KEY_LEN).find(|window| is_key(window))?;
+        Self::parse(window).ok()
     }
 
     /// Returns the plaintext. Call this as rarely as possible, because each caller becomes responsible for protecting
@@ -102,8 +107,8 @@ impl Secret {
 
     /// Returns the SHA-256 hash of the whole key, the only form in which a key is stored for lookup.
     pub fn hash(&self) -> KeyHash {
-        // A key fits into one SHA-256 block. Hashing it uses a few hundred bytes of stack, so wiping 2 KiB is enough.
-        with_stack_wiped::<2, _>(|| KeyHash(Sha256::digest(self.expose()).into()))
+        // A key fits into one SHA-256 block. Hashing it uses a few hundred bytes of stack, so wiping 1 KiB is enough.
+        with_stack_wiped::<1, _>(|| KeyHash(Sha256::digest(*self.0).into()))
     }
 
     /// Returns the first 11 characters, by which a person can distinguish keys.
@@ -199,6 +204,13 @@ pub fn with_stack_wiped<const KIB: usize, T>(work: impl FnOnce() -> T) -> T {
     let result = call_not_inlined(work);
     wipe_stack::<KIB>();
     result
+}
+
+/// Returns whether `text` is a key. Checks every byte, because the compiler turns that into a few vector instructions.
+fn is_key(text: &[u8]) -> bool {
+    text.len() == KEY_LEN
+        && text.starts_with(PREFIX)
+        && text[PREFIX.len()..].iter().fold(true, |is_hex, byte| is_hex & is_lower_hex(*byte))
 }
 
 fn is_lower_hex(byte: u8) -> bool {
