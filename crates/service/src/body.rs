@@ -23,7 +23,7 @@ impl<const MAX: usize> FromRequest<Arc<ServiceState>> for LimitedBytes<MAX> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &Arc<ServiceState>) -> Result<Self, ApiError> {
-        let caller = request.extensions().get().and_then(|asker: &RequestContext| asker.caller.clone());
+        let caller = RequestContext::read(|context| context.caller.clone())?;
         let bytes = read_body(request, state, MAX, state.config.timing.body_timeout).await?;
         // The key may have been revoked while the body was received.
         if let Some(caller) = caller {

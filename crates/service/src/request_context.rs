@@ -15,7 +15,13 @@ use crate::key_rate_limits::RunRequest;
 use crate::state::ServiceState;
 use crate::user_agent;
 
-/// The address and the caller of a request. [`crate::pipeline`] stores this value in the request's extensions.
+tokio::task_local! {
+    /// The context of the request that the current task handles. The request's own extensions could hold it too, but
+    /// each insertion there allocates three times.
+    static CONTEXT: RequestContext;
+}
+
+/// The address and the caller of a request.
 #[derive(Clone)]
 pub(crate) struct RequestContext {
     pub(crate) peer: IpAddr,
@@ -26,10 +32,15 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    /// Returns the context of a request. A request without a context is rejected, because it did not pass through
-    /// [`crate::pipeline`].
-    pub(crate) fn from_parts(parts: &Parts) -> Result<&Self, ApiError> {
-        parts.extensions.get().ok_or(ApiError::Rejected(Rejection::NoCredential))
+    /// Runs the handler of a request in this context.
+    pub(crate) fn scope<F: Future>(self, handler: F) -> impl Future<Output = F::Output> {
+        CONTEXT.scope(self, handler)
+    }
+
+    /// Reads the context of the current request. A request without a context is rejected, because it did not pass
+    /// through [`crate::pipeline`].
+    pub(crate) fn read<T>(read: impl FnOnce(&Self) -> T) -> Result<T, ApiError> {
+        CONTEXT.try_with(read).map_err(|_| ApiError::Rejected(Rejection::NoCredential))
     }
 }
 
@@ -39,16 +50,17 @@ pub(crate) struct PeerAddress(pub(crate) IpAddr);
 impl FromRequestParts<Arc<ServiceState>> for PeerAddress {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
-        Ok(Self(RequestContext::from_parts(parts)?.peer))
+    async fn from_request_parts(_: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
+        RequestContext::read(|context| Self(context.peer))
     }
 }
 
 impl FromRequestParts<Arc<ServiceState>> for Caller {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
-        RequestContext::from_parts(parts)?.caller.clone().ok_or(ApiError::Rejected(Rejection::NoCredential))
+    async fn from_request_parts(_: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
+        let caller = RequestContext::read(|context| context.caller.clone())?;
+        caller.ok_or(ApiError::Rejected(Rejection::NoCredential))
     }
 }
 
@@ -59,12 +71,11 @@ impl FromRequestParts<Arc<ServiceState>> for RequestAuditContext {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
-        let context = RequestContext::from_parts(parts)?;
-        Ok(Self(ulkeys_store::AuditContext {
-            actor: context.caller.as_ref().map_or(Actor::System, Caller::actor),
-            peer: context.peer,
-            user_agent: user_agent::from_headers(&parts.headers).into(),
-        }))
+        let user_agent = user_agent::from_headers(&parts.headers).into();
+        RequestContext::read(|context| {
+            let actor = context.caller.as_ref().map_or(Actor::System, Caller::actor);
+            Self(ulkeys_store::AuditContext { actor, peer: context.peer, user_agent })
+        })
     }
 }
 
@@ -82,14 +93,14 @@ impl RunRequestCounter {
 impl FromRequestParts<Arc<ServiceState>> for RunRequestCounter {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
-        let context = RequestContext::from_parts(parts)?;
+    async fn from_request_parts(_: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
+        let context = RequestContext::read(RequestContext::clone)?;
         // Reject a request with a key but without pending usage, because no rate limit would apply to it. Pending usage
         // is missing only if a route uses this extractor but `crate::pipeline` does not know that the route counts its
         // own requests.
         if context.run_usage.is_none() && context.caller.as_ref().is_none_or(|caller| caller.key_id().is_some()) {
             return Err(ApiError::Rejected(Rejection::NoCredential));
         }
-        Ok(Self(context.run_usage.clone()))
+        Ok(Self(context.run_usage))
     }
 }

@@ -3,7 +3,7 @@
 //! The log contains the identifier, method, status and duration. Deliberately omitted: headers, bodies, and paths with
 //! their queries, which may contain misplaced secrets.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method};
@@ -18,7 +18,8 @@ const MAX_REQUEST_ID_LEN: usize = 128;
 
 /// A request in progress.
 pub(crate) struct RequestTrace {
-    start: Instant,
+    /// The uptime of the service when the request arrived.
+    start: Duration,
     /// The identifier that the client sent, or a generated one.
     id: HeaderValue,
     /// The method, if the request will be logged.
@@ -26,9 +27,9 @@ pub(crate) struct RequestTrace {
 }
 
 impl RequestTrace {
-    pub(crate) fn start(request: &Request) -> Self {
+    pub(crate) fn start(request: &Request, uptime: Duration) -> Self {
         Self {
-            start: Instant::now(),
+            start: uptime,
             id: request
                 .headers()
                 .get(&REQUEST_ID_HEADER)
@@ -41,7 +42,7 @@ impl RequestTrace {
 
     /// Records the duration of the request, logs the request, and adds its identifier to the response.
     pub(crate) fn finish(self, state: &ServiceState, response: &mut Response) {
-        let duration = self.start.elapsed();
+        let duration = state.uptime().saturating_sub(self.start);
         state.metrics.observe_duration(duration);
         if let Some(method) = self.method {
             let (id, status) = (self.id.to_str().unwrap_or_default(), response.status().as_u16());

@@ -21,8 +21,8 @@ pub async fn restart_on_panic<F: Future<Output = ()>>(name: &'static str, task: 
 
 /// Returns the output of a future, or `None` if it panics. State that the future shares with other code must stay valid
 /// after a panic. It does: parking_lot's locks are not poisoned, and a dropped transaction is rolled back.
-pub(crate) async fn catch_panic<F: Future>(future: F) -> Option<F::Output> {
-    AssertUnwindSafe(future).catch_unwind().await.ok()
+pub(crate) fn catch_panic<F: Future>(future: F) -> impl Future<Output = Option<F::Output>> {
+    AssertUnwindSafe(future).catch_unwind().map(Result::ok)
 }
 
 #[cfg(test)]

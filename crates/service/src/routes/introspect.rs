@@ -117,9 +117,9 @@ enum OAuthErrorCode {
 pub(super) async fn introspect(
     State(state): State<Arc<ServiceState>>,
     PeerAddress(peer): PeerAddress,
-    headers: HeaderMap,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response, IntrospectionError> {
+    let headers = std::mem::take(request.headers_mut());
     let is_basic = headers.get_all(AUTHORIZATION).iter().any(|value| parse_basic(value).is_some());
     let is_bearer = has_credential(&headers) && !is_basic;
     authorize_and_introspect(&state, peer, &headers, request)
@@ -131,7 +131,7 @@ async fn authorize_and_introspect(
     state: &Arc<ServiceState>,
     peer: std::net::IpAddr,
     headers: &HeaderMap,
-    mut request: Request,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let from = ClientAddress { peer, user_agent: user_agent::from_headers(headers) };
     let required = RequiredAccess::AnyOf(CALLER_SCOPES, RateLimitClass::Introspection);
@@ -141,9 +141,8 @@ async fn authorize_and_introspect(
         let caller = authorize(state, credential, &required, from, state.clock.now())?;
         // Authorize the caller before its body is read, so that an unauthorized client cannot make the service wait for
         // a body.
-        let known = Some(caller.caller.clone());
-        request.extensions_mut().insert(RequestContext { peer, caller: known, run_usage: None });
-        let LimitedBytes(body): LimitedBytes = LimitedBytes::from_request(request, state).await?;
+        let context = RequestContext { peer, caller: Some(caller.caller.clone()), run_usage: None };
+        let LimitedBytes(body): LimitedBytes = context.scope(LimitedBytes::from_request(request, state)).await?;
         let form = parse_form(headers, &body).map_err(invalid)?;
         form.check_against_header_caller(&caller.caller).map_err(invalid)?;
         (caller, form)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::body::HttpBody as _;
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -41,14 +42,14 @@ pub(super) async fn serve_connection<F>(
     let has_unread_body = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request: Request<Incoming>| {
         state.set_phase(ConnectionPhase::Busy);
-        let response = handler(request.map(|body| WatchedBody::new(body, has_unread_body.clone())));
-        async {
-            let response = response.await;
+        // An async block would contain the handler's future twice: before and while it waits for it. hyper copies the
+        // future of each request.
+        handler(request.map(|body| WatchedBody::new(body, has_unread_body.clone()))).map(|response| {
             // A response of unknown length is a stream, which continues after its head is sent.
             let is_stream = response.body().size_hint().exact().is_none();
             state.set_phase(if is_stream { ConnectionPhase::Streaming } else { ConnectionPhase::Idle });
             Ok::<_, Infallible>(response)
-        }
+        })
     });
     let mut builder = http1::Builder::new();
     builder
