@@ -250,7 +250,7 @@ pub(crate) fn insert_rate_limit_headers(headers: &mut HeaderMap, limit_status: R
     headers.reserve(6);
     headers.insert(LIMIT_HEADER, header_number(limit_status.limit));
     headers.insert(REMAINING_HEADER, header_number(limit_status.remaining));
-    if let Ok(reset) = HeaderValue::try_from(now.saturating_add(limit_status.reset_after).to_string()) {
+    if let Ok(reset) = HeaderValue::try_from(now.saturating_add(limit_status.reset_after).to_rfc_3339()) {
         headers.insert(RESET_HEADER, reset);
     }
 }

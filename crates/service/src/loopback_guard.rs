@@ -3,23 +3,51 @@
 //! A page in a browser on this computer also connects from a loopback address. Its requests have an `Origin` or
 //! `Sec-Fetch-Site` header and, if the page uses DNS rebinding to reach the service, a foreign `Host` header.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Version};
+use axum::http::{HeaderMap, HeaderName, Version};
 
 use crate::error::ApiError;
 use crate::state::ServiceState;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The values of the `Host` header that most clients send: the address of the service, by name and by number.
+pub(crate) struct UsualHosts([String; 2]);
+
+impl UsualHosts {
+    pub(crate) fn new(service: SocketAddr) -> Self {
+        Self(["127.0.0.1", "localhost"].map(|host| format!("{host}:{}", service.port())))
+    }
+
+    /// Returns whether a request has one of these values and no other host. Comparing costs much less than parsing.
+    fn are_sent_in(&self, request: &Request) -> bool {
+        let mut sent = request.headers().get_all(HOST).iter();
+        let is_usual = sent.next().is_some_and(|sent| self.0.iter().any(|usual| sent == usual));
+        is_usual && sent.next().is_none() && request.uri().authority().is_none()
+    }
+}
 
 pub(crate) fn reject_foreign_request(state: &ServiceState, peer: IpAddr, request: &Request) -> Result<(), ApiError> {
     let reject = |why: &str| Err(ApiError::Forbidden(why.to_owned()));
     if !peer.to_canonical().is_loopback() {
         return reject("Only programs on this computer may use this service");
     }
+    if !state.usual_hosts.are_sent_in(request) {
+        reject_foreign_host(state, request)?;
+    }
+    if is_browser_request(request.headers()) {
+        return reject("Requests from web pages are not allowed");
+    }
+    Ok(())
+}
+
+fn reject_foreign_host(state: &ServiceState, request: &Request) -> Result<(), ApiError> {
     let header = read_host(request).map_err(|why| ApiError::Invalid(format!("Host: {why}")))?;
     // By RFC 9112, section 3.2.2, the authority in the request target overrides the `Host` header. This check is
     // stricter and requires both to name this computer, because no legitimate client sends different names.
@@ -30,9 +58,6 @@ pub(crate) fn reject_foreign_request(state: &ServiceState, peer: IpAddr, request
         let port = state.address.port();
         let why = format!("The Host header does not name this computer. Use http://127.0.0.1:{port}");
         return Err(ApiError::Forbidden(why));
-    }
-    if is_browser_request(request.headers()) {
-        return reject("Requests from web pages are not allowed");
     }
     Ok(())
 }
@@ -83,5 +108,5 @@ fn is_loopback_authority(authority: &Authority) -> bool {
 /// Returns whether a web page made the request. Browsers send `Sec-Fetch-Site: none` if a person entered the address;
 /// other programs do not send this header.
 fn is_browser_request(headers: &HeaderMap) -> bool {
-    headers.contains_key(ORIGIN) || headers.get("sec-fetch-site").is_some_and(|site| site != "none")
+    headers.contains_key(ORIGIN) || headers.get(SEC_FETCH_SITE).is_some_and(|site| site != "none")
 }

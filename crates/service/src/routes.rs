@@ -43,12 +43,13 @@ impl RouteActions {
     /// Returns the action of a request. Returns `None` if no route declares one for this path and method, or if a
     /// gateway could interpret the path differently; the policy table then decides.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Option<Action> {
-        if !policy::is_canonical_path(path) {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let matched = self.0.at(path).ok()?;
+        // A path without parameters equals the path of its route, which is canonical.
+        if !matched.params.is_empty() && !policy::is_canonical_path(path) {
             return None;
         }
-        let method = if method == Method::HEAD { &Method::GET } else { method };
-        let declared = self.0.at(path).ok()?.value;
-        declared.iter().find(|(known, _)| known == method).map(|(_, action)| *action)
+        matched.value.iter().find(|(known, _)| known == method).map(|(_, action)| *action)
     }
 }
 

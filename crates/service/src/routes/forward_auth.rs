@@ -7,10 +7,11 @@
 //! without `scope`, the policy table decides, as for the platform's own paths. With `preflight=allow`, a CORS preflight
 //! request passes without a key, because browsers do not send credentials in it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{Request, State};
 use axum::http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -32,6 +33,12 @@ use crate::user_agent;
 const KEY_ID_HEADER: HeaderName = HeaderName::from_static("x-key-id");
 const KEY_NAME_HEADER: HeaderName = HeaderName::from_static("x-key-name");
 const KEY_SCOPES_HEADER: HeaderName = HeaderName::from_static("x-key-scopes");
+const ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+const ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+const FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 /// Characters of a key's name that are escaped in a header.
 const HEADER_ESCAPE_SET: &AsciiSet = &CONTROLS.add(b'%').add(b'"').add(b'\\');
 
@@ -98,11 +105,12 @@ struct OriginalRequestHeaders {
 pub(super) async fn authorize_for_gateway(
     State(state): State<Arc<ServiceState>>,
     PeerAddress(gateway): PeerAddress,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    let original = read_original_request(&headers).map_err(ApiError::Invalid)?;
-    let rule = GatewayRule::parse(query.as_deref().unwrap_or_default().as_bytes()).map_err(ApiError::Invalid)?;
+    let headers = request.headers();
+    let original = read_original_request(headers).map_err(ApiError::Invalid)?;
+    let query = request.uri().query().unwrap_or_default();
+    let rule = GatewayRule::parse(query.as_bytes()).map_err(ApiError::Invalid)?;
     if rule != GatewayRule::default()
         && GatewayRule::parse(original.query).is_ok_and(|chosen_by_client| chosen_by_client == rule)
     {
@@ -112,7 +120,7 @@ pub(super) async fn authorize_for_gateway(
         return Err(ApiError::Invalid(why.to_owned()));
     }
     let reads_one_way = policy::is_unambiguous_path(original.path);
-    if rule.allows_preflight && reads_one_way && is_preflight(original.method, &headers) {
+    if rule.allows_preflight && reads_one_way && is_preflight(original.method, headers) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let class = RateLimitClass::Gateway;
@@ -123,9 +131,8 @@ pub(super) async fn authorize_for_gateway(
         Some(scopes) => RequiredAccess::AnyOf(scopes, class),
         None => RequiredAccess::Path { method: original.method, path: original.path, class },
     };
-    let from =
-        ClientAddress { peer: client_address(&headers, gateway), user_agent: user_agent::from_headers(&headers) };
-    let credential = match read_credential(&headers, &state.config.session) {
+    let from = ClientAddress { peer: client_address(headers, gateway), user_agent: user_agent::from_headers(headers) };
+    let credential = match read_credential(headers, &state.config.session) {
         // The session token gives the app access to this service only. A request that passes a gateway must have the
         // identity of a key.
         Ok(Credential::Session) => Err(Rejection::Malformed),
@@ -136,19 +143,23 @@ pub(super) async fn authorize_for_gateway(
 
     let mut response = StatusCode::NO_CONTENT.into_response();
     let answer = response.headers_mut();
+    // Reserve space for the headers below and the few that every response has.
+    answer.reserve(8);
     if let Some(limit_status) = authorized.limit_status {
         insert_rate_limit_headers(answer, limit_status, now.at);
     }
     if let Caller::Key(key) = authorized.caller {
         let key = key.info();
         // A key's name can contain any character, but a header value cannot.
-        let name = utf8_percent_encode(key.name.as_str(), HEADER_ESCAPE_SET).to_string();
+        let name = Cow::from(utf8_percent_encode(key.name.as_str(), HEADER_ESCAPE_SET));
         for (header, value) in [
             (KEY_ID_HEADER, HeaderValue::from_str(key.id.as_str())),
             (KEY_NAME_HEADER, HeaderValue::from_str(&name)),
-            (KEY_SCOPES_HEADER, HeaderValue::from_str(&key.scopes.to_string())),
+            (KEY_SCOPES_HEADER, HeaderValue::try_from(key.scopes.to_string())),
         ] {
-            answer.extend(value.ok().map(|value| (header, value)));
+            if let Ok(value) = value {
+                answer.insert(header, value);
+            }
         }
     }
     Ok(response)
@@ -168,8 +179,8 @@ struct OriginalRequest<'a> {
 /// Traefik). The gateway sets only one pair, and the client may have sent the other one itself, so two pairs are
 /// accepted only if they agree.
 fn read_original_request(headers: &HeaderMap) -> Result<OriginalRequest<'_>, String> {
-    let original = read_method_and_target(headers, "x-original-method", "x-original-uri")?;
-    let forwarded = read_method_and_target(headers, "x-forwarded-method", "x-forwarded-uri")?;
+    let original = read_method_and_target(headers, &ORIGINAL_METHOD, &ORIGINAL_URI)?;
+    let forwarded = read_method_and_target(headers, &FORWARDED_METHOD, &FORWARDED_URI)?;
     match (original, forwarded) {
         (Some(one), Some(two)) if one != two => {
             Err("X-Original-URI and X-Forwarded-Uri: contradict each other".to_owned())
@@ -183,8 +194,8 @@ fn read_original_request(headers: &HeaderMap) -> Result<OriginalRequest<'_>, Str
 
 fn read_method_and_target<'a>(
     headers: &'a HeaderMap,
-    method: &str,
-    uri: &str,
+    method: &HeaderName,
+    uri: &HeaderName,
 ) -> Result<Option<OriginalRequest<'a>>, String> {
     match (read_single_header(headers, method)?, read_single_header(headers, uri)?) {
         (None, None) => Ok(None),
@@ -206,7 +217,7 @@ fn read_method_and_target<'a>(
     }
 }
 
-fn read_single_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a [u8]>, String> {
+fn read_single_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a [u8]>, String> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -258,11 +269,11 @@ fn is_preflight(method: &str, headers: &HeaderMap) -> bool {
 /// address. Programs on this computer can forge these headers, so the address is used for usage records and rate
 /// limits, never to grant access.
 fn client_address(headers: &HeaderMap, gateway: IpAddr) -> IpAddr {
-    let last = |name: &str| {
+    let last = |name: &HeaderName| {
         let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
         value.rsplit(',').next()?.trim().parse().ok()
     };
-    last("x-forwarded-for").or_else(|| last("x-real-ip")).unwrap_or(gateway)
+    last(&FORWARDED_FOR).or_else(|| last(&REAL_IP)).unwrap_or(gateway)
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ use tokio::net::TcpStream;
 /// The number of headers that hyper's default parser accepts.
 const DEFAULT_MAX_HEADERS: usize = 100;
 
+/// A line of a head has at least this many bytes (`a:` and the line break).
+const MIN_LINE_BYTES: usize = 4;
+
 /// A connection whose received bytes are searched for request heads with too many headers. Reading such a head fails,
 /// and [`Self::has_many_headers`] returns `true` from then on.
 pub(super) struct HeadWatch {
@@ -65,6 +68,10 @@ impl HeadWatch {
     fn watch(&mut self, received: &[u8]) {
         if self.has_unread_body.load(Ordering::Relaxed) {
             self.lines = 0;
+            return;
+        }
+        // Most requests arrive as one piece that is too short for so many headers.
+        if self.lines == 0 && received.len() < DEFAULT_MAX_HEADERS * MIN_LINE_BYTES && received.ends_with(b"\r\n\r\n") {
             return;
         }
         let mut rest = received;

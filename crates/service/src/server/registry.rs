@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio_util::sync::CancellationToken;
 
 use super::limits::ConnectionLimits;
+use crate::clock::coarse_time;
 
 pub(super) struct ConnectionRegistry {
     limits: ConnectionLimits,
@@ -29,7 +30,8 @@ impl ConnectionRegistry {
 
     /// Registers a new connection, which is idle. The registry cancels `close_token` to close it.
     pub(super) fn register(self: &Arc<Self>, close_token: CancellationToken) -> ConnectionGuard {
-        let state = Arc::new(ConnectionState { phase: AtomicU64::new(0), start: Instant::now(), close_token });
+        let state = Arc::new(ConnectionState { phase: AtomicU64::new(0), close_token });
+        state.set_phase(ConnectionPhase::Idle);
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         self.lock_connections().insert(id, state.clone());
         self.gauge.inc();
@@ -43,23 +45,24 @@ impl ConnectionRegistry {
     /// Closes the connection that has been idle for longest; if none is idle, the one that has streamed for longest.
     pub(super) fn evict_oldest_idle(&self) {
         let connections = self.lock_connections();
-        let evictable = || connections.values().filter(|state| state.phase() != ConnectionPhase::Busy);
+        let evictable = || connections.iter().filter(|(_, state)| state.phase() != ConnectionPhase::Busy);
         // Close only one connection at a time. A connection that is already being closed will make room.
-        if evictable().any(|state| state.close_token.is_cancelled()) {
+        if evictable().any(|(_, state)| state.close_token.is_cancelled()) {
             return;
         }
-        if let Some(oldest) = evictable().min_by_key(|state| (state.phase(), state.phase_start())) {
+        // Of connections whose phases started at the same time, the older one is closed.
+        if let Some((_, oldest)) = evictable().min_by_key(|(id, state)| (state.phase(), state.phase_start(), **id)) {
             oldest.close_token.cancel();
         }
     }
 
-    /// Closes the connections that have been idle for longer than the idle timeout.
+    /// Closes the connections that have been idle for the idle timeout or longer.
     pub(super) fn close_idle_connections(&self) {
-        let timeout = self.limits.idle_timeout;
+        let (timeout, now) = (self.limits.idle_timeout, coarse_time());
         let connections = self.lock_connections();
-        let timed_out = connections
-            .values()
-            .filter(|state| state.phase() == ConnectionPhase::Idle && state.phase_start().elapsed() > timeout);
+        let timed_out = connections.values().filter(|state| {
+            state.phase() == ConnectionPhase::Idle && now.saturating_sub(state.phase_start()) >= timeout
+        });
         timed_out.for_each(|state| state.close_token.cancel());
     }
 
@@ -101,10 +104,9 @@ pub(super) enum ConnectionPhase {
 }
 
 pub(super) struct ConnectionState {
-    /// The [`ConnectionPhase`] in the lower two bits, and above them the start of the phase in milliseconds since
-    /// `start` (0 for a busy connection).
+    /// The [`ConnectionPhase`] in the lower two bits, and above them the [`coarse_time`] in milliseconds at which the
+    /// phase started (0 for a busy connection).
     phase: AtomicU64,
-    start: Instant,
     /// Cancelling this token closes the connection. The token is also cancelled when the service stops.
     close_token: CancellationToken,
 }
@@ -112,8 +114,8 @@ pub(super) struct ConnectionState {
 impl ConnectionState {
     pub(super) fn set_phase(&self, phase: ConnectionPhase) {
         // The start time is not needed while a request is in progress.
-        let elapsed = if phase == ConnectionPhase::Busy { Duration::ZERO } else { self.start.elapsed() };
-        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX >> 2);
+        let start = if phase == ConnectionPhase::Busy { Duration::ZERO } else { coarse_time() };
+        let millis = start.as_secs() * 1_000 + u64::from(start.subsec_millis());
         self.phase.store(millis << 2 | phase as u64, Ordering::Relaxed);
     }
 
@@ -125,8 +127,8 @@ impl ConnectionState {
         }
     }
 
-    fn phase_start(&self) -> Instant {
-        self.start + Duration::from_millis(self.phase.load(Ordering::Relaxed) >> 2)
+    fn phase_start(&self) -> Duration {
+        Duration::from_millis(self.phase.load(Ordering::Relaxed) >> 2)
     }
 
     /// Waits until the connection must be closed.
