@@ -415,8 +415,8 @@ pub fn seed_bulk(path: &Path, count: usize, sample: usize) -> Result<Vec<String>
     let transaction = connection.transaction()?;
     {
         let mut insert = transaction.prepare(
-            "INSERT INTO keys (id, name, normalized_name, prefix, hash, scopes, created_at, last_used_at)
-             VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO keys (account_id, id, name, normalized_name, prefix, hash, scopes, created_at, last_used_at)
+             VALUES (1, ?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for number in 0..count {
             let secret = Secret::generate(&mut rng)?;

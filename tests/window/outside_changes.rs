@@ -86,8 +86,8 @@ async fn edit_of_running_database_is_reported_and_keeps_key_revoked() -> Result<
         other.query_row("SELECT id, hash FROM keys", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     other.execute("DELETE FROM keys", [])?;
     app.wait_text("1 key removed by another app").await?;
-    let insert = "INSERT INTO keys (id, name, normalized_name, prefix, hash, scopes, created_at)
-        VALUES (?1, 'planted', 'planted', 'ul_00000000', ?2, 'read admin', 1)";
+    let insert = "INSERT INTO keys (account_id, id, name, normalized_name, prefix, hash, scopes, created_at)
+        VALUES (1, ?1, 'planted', 'planted', 'ul_00000000', ?2, 'read admin', 1)";
     other.execute(insert, rusqlite::params![row.0, row.1])?;
     ensure_stays_rejected(app.port, &key).await?;
     app.click("Dismiss").await?;

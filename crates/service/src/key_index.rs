@@ -16,7 +16,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use rustc_hash::FxHashSet;
 use ulkeys_domain::decision::Rejection;
-use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, KeyName, Scopes, Timestamp};
+use ulkeys_domain::{AccountId, KeyAuthInfo, KeyHash, KeyId, KeyName, Scopes, Timestamp};
 use ulkeys_store::{KeyChanges, KnownKeys, Revision, StoredKey};
 
 use crate::key_rate_limits::KeyRateLimits;
@@ -50,6 +50,7 @@ pub(crate) struct KeyState {
     pub(crate) name: KeyName,
     pub(crate) scopes: Scopes,
     pub(crate) revoked_at: Option<Timestamp>,
+    account: AccountId,
     revision: Revision,
     is_removed: bool,
     /// Present after a request with the key.
@@ -169,8 +170,8 @@ impl KnownKeys for KeyIndex {
 impl KeyEntry {
     pub(crate) fn new(stored: StoredKey) -> Self {
         let KeyAuthInfo { id, name, scopes, created_at, revoked_at } = stored.info;
-        let (revision, is_removed, activity) = (stored.revision, false, None);
-        let state = KeyState { name, scopes, revoked_at, revision, is_removed, activity };
+        let (account, revision, is_removed, activity) = (stored.account, stored.revision, false, None);
+        let state = KeyState { name, scopes, revoked_at, account, revision, is_removed, activity };
         Self { hash: stored.hash, id: id.to_random_bytes(), created_at, state: Mutex::new(state) }
     }
 
@@ -196,14 +197,16 @@ impl KeyEntry {
     }
 
     fn to_stored(&self) -> StoredKey {
-        StoredKey { hash: self.hash, info: self.info(), revision: self.lock().revision }
+        let (hash, info) = (self.hash, self.info());
+        let KeyState { account, revision, .. } = *self.lock();
+        StoredKey { account, hash, info, revision }
     }
 
     fn apply(&self, stored: StoredKey) {
         let mut state = self.lock();
         if stored.revision >= state.revision {
             let KeyAuthInfo { name, scopes, revoked_at, .. } = stored.info;
-            state.revision = stored.revision;
+            (state.account, state.revision) = (stored.account, stored.revision);
             (state.name, state.scopes) = (name, scopes);
             // A revocation is final, whatever the store returns.
             state.revoked_at = state.revoked_at.or(revoked_at);
@@ -212,10 +215,11 @@ impl KeyEntry {
 }
 
 impl KeyState {
-    /// Returns an error if the key is revoked, or if another program has removed it from the database.
+    /// Returns an error if the key is revoked, or if another program has removed it from the database or given it to
+    /// another account. This service works with the data of the app's account only.
     pub(crate) fn check_active(&self) -> Result<(), Rejection> {
         match self.revoked_at {
-            _ if self.is_removed => Err(Rejection::Unknown),
+            _ if self.is_removed || self.account != AccountId::EMBEDDED => Err(Rejection::Unknown),
             Some(_) => Err(Rejection::Revoked),
             None => Ok(()),
         }
@@ -294,7 +298,7 @@ mod tests {
             revoked_at: None,
         };
         let hash = Secret::generate(&mut SysRng).expect("randomness").hash();
-        StoredKey { hash, info, revision: Revision(revision) }
+        StoredKey { account: AccountId::EMBEDDED, hash, info, revision: Revision(revision) }
     }
 
     fn renamed(key: &StoredKey, name: &str, revision: u64) -> StoredKey {
@@ -346,6 +350,18 @@ mod tests {
 
         index.apply_delivered(delivered(5, vec![renamed(&revoked, "active again", 5)], Vec::new()));
         assert_eq!(used_revoked.lock().check_active(), Err(Rejection::Revoked), "a revocation is final");
+    }
+
+    #[test]
+    fn key_in_another_account_is_rejected() {
+        let index = KeyIndex::default();
+        let key = stored_key(1);
+        index.apply_commit(key.clone());
+        let entry = index.get(&key.hash).expect("known");
+        let moved = StoredKey { account: AccountId::new(2).expect("positive"), revision: Revision(2), ..key };
+        index.apply_delivered(delivered(2, vec![moved.clone()], Vec::new()));
+        assert_eq!(entry.lock().check_active(), Err(Rejection::Unknown));
+        assert_eq!(KnownKeys::get(&index, &moved.hash), Some(moved), "the store compares the account");
     }
 
     #[test]

@@ -173,7 +173,7 @@ mod tests {
     use rand::rngs::SysRng;
     use std::sync::Arc;
 
-    use ulkeys_domain::{KeyAuthInfo, KeyName, Scope, Scopes, Secret, Timestamp};
+    use ulkeys_domain::{AccountId, KeyAuthInfo, KeyName, Scope, Scopes, Secret, Timestamp};
     use ulkeys_store::{Revision, StoredKey};
 
     const GRANT_LIFETIME: u64 = super::GRANT_LIFETIME.as_millis() as u64;
@@ -192,7 +192,12 @@ mod tests {
             revoked_at: None,
         };
         let hash = Secret::generate(&mut SysRng).expect("randomness").hash();
-        Caller::Key(Arc::new(KeyEntry::new(StoredKey { hash, info: key, revision: Revision::default() })))
+        Caller::Key(Arc::new(KeyEntry::new(StoredKey {
+            account: AccountId::EMBEDDED,
+            hash,
+            info: key,
+            revision: Revision::default(),
+        })))
     }
 
     fn grant_for(caller: Caller) -> UploadGrant {

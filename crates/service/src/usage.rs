@@ -375,7 +375,7 @@ impl UsageQueue {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
-    use ulkeys_domain::{KeyAuthInfo, KeyName, Scope, Scopes, Secret};
+    use ulkeys_domain::{AccountId, KeyAuthInfo, KeyName, Scope, Scopes, Secret};
     use ulkeys_store::{MILLIS_PER_HOUR, Revision, StoredKey};
 
     use super::*;
@@ -394,7 +394,12 @@ mod tests {
 
     fn new_entry(record: &KeyRecord) -> Arc<KeyEntry> {
         let hash = Secret::generate(&mut rand::rngs::SysRng).expect("randomness").hash();
-        Arc::new(KeyEntry::new(StoredKey { hash, info: KeyAuthInfo::from(record), revision: Revision::default() }))
+        Arc::new(KeyEntry::new(StoredKey {
+            account: AccountId::EMBEDDED,
+            hash,
+            info: KeyAuthInfo::from(record),
+            revision: Revision::default(),
+        }))
     }
 
     fn timestamp_from_millis(millis: i64) -> Timestamp {

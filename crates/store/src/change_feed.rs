@@ -5,7 +5,7 @@
 //! ([`Store::changes_since`](crate::Store::changes_since)): changes whose [`Committed`] value was lost, and changes
 //! that other programs made.
 
-use ulkeys_domain::{KeyAuthInfo, KeyHash};
+use ulkeys_domain::{AccountId, KeyAuthInfo, KeyHash};
 
 /// The number of a change to a key. Each transaction that changes a key takes the next number from one counter, in the
 /// same transaction, so the numbers are in the order of the commits.
@@ -15,6 +15,8 @@ pub struct Revision(pub u64);
 /// The part of a stored key that decides whether requests with the key are authorized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredKey {
+    /// The account that owns the key.
+    pub account: AccountId,
     /// The hash by which the key is looked up.
     pub hash: KeyHash,
     /// The data that decides about requests.

@@ -5,6 +5,7 @@
 //! still change the database. Its changes are detected: see [`outside_changes`] and [`database_files`].
 
 mod account;
+mod account_scope;
 mod activity;
 mod database_files;
 mod key_list;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use rusqlite::Connection;
+use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 use ulkeys_api::{DatabaseHealth, DatabaseProblem, DiskFull, ResourceCounts, WritesStopped};
 use ulkeys_domain::training::{CheckpointId, RunId};
@@ -36,6 +38,7 @@ use crate::{
 };
 
 use account::SqliteAccount;
+use account_scope::{AccountScope, list_accounts};
 use database_files::DatabaseFiles;
 use keys::KeyWriteError;
 use outside_changes::OutsideChangeDetector;
@@ -70,7 +73,8 @@ struct SharedState {
     outside_revision: AtomicU64,
     /// The revision of the last revocation that could not be committed. The row does not contain it.
     uncommitted_revision: AtomicU64,
-    counts: RwLock<ResourceCounts>,
+    /// The numbers of projects and models of each account that has models.
+    counts: RwLock<FxHashMap<AccountId, ResourceCounts>>,
     health: watch::Sender<DatabaseHealth>,
     /// Time of the last write that failed because the disk was full, or `None` while there is space.
     full: Mutex<Option<Instant>>,
@@ -353,7 +357,7 @@ impl SharedState {
         audit: AuditContext,
     ) -> Option<Committed<Revocation>> {
         let mut detector = self.detector.as_ref()?.lock();
-        let is_new = detector.unwritten_revoked_at(&key.info.id).is_none();
+        let is_new = detector.unwritten_revoked_at(key.account, &key.info.id).is_none();
         let (revoked, at) = detector.take_revocation_from_record(key, audit)?;
         let revision = Revision(latest.0 + 1);
         self.uncommitted_revision.store(revision.0, Ordering::Relaxed);
@@ -403,8 +407,8 @@ fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
 
 #[async_trait]
 impl Store for SqliteStore {
-    fn account(&self, _id: AccountId) -> Arc<dyn AccountStore> {
-        Arc::new(SqliteAccount { database: self.database.clone() })
+    fn account(&self, id: AccountId) -> Arc<dyn AccountStore> {
+        Arc::new(SqliteAccount { database: self.database.clone(), id })
     }
 
     async fn snapshot(&self, mut visit: KeyVisitor) -> Result<Revision> {
@@ -449,22 +453,30 @@ impl Store for SqliteStore {
     }
 
     async fn purge_old_entries(&self, now: Timestamp, retention: Duration) -> Result<()> {
-        let believable = self
+        let (accounts, believable) = self
             .database
             .write(move |connection, _| {
                 let transaction = connection.transaction()?;
                 service_days::record_day(&transaction, now)?;
-                usage::repair_future_uses(&transaction, now)?;
+                let accounts = list_accounts(&transaction)?;
+                if service_days::is_clock_plausible(&transaction, now)? {
+                    for account in &accounts {
+                        usage::repair_future_uses(AccountScope::new(&transaction, *account), now)?;
+                    }
+                }
                 let believable = service_days::believable_time(&transaction, now)?;
                 transaction.commit()?;
-                Ok(believable)
+                Ok((accounts, believable))
             })
             .await?;
         let Some(oldest) = believable.map(|moment| moment.saturating_sub(retention)) else {
             return Ok(());
         };
         // Delete in batches, so that a concurrent revocation waits for one batch at most.
-        while self.database.write(move |connection, _| usage::delete_slice_before(connection, oldest, now)).await? {}
+        for id in accounts {
+            let account = SqliteAccount { database: self.database.clone(), id };
+            while account.write(move |scope| usage::delete_slice_before(scope, oldest, now)).await? {}
+        }
         Ok(())
     }
 

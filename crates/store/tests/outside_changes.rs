@@ -11,7 +11,7 @@ use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
 use ulkeys_api::{ActivityEntry, ActivityEvent, ActivityKind, DatabaseProblem, OutsideChange, StopCause};
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::{KeyId, KeyName, Timestamp};
+use ulkeys_domain::{AccountId, KeyId, KeyName, Timestamp};
 use ulkeys_store::{
     HourlyCount, KeyRepository, KnownKeys as _, SqliteStore, Store as _, UsageBatch, WriteError, WriteResult,
 };
@@ -118,7 +118,7 @@ async fn check_inserted_row_of_revoked_key_stays_revoked() {
     let again = KeyId::generate(&mut SysRng).expect("randomness");
     other
         .execute(
-            "INSERT INTO keys (id, name, prefix, hash, scopes, created_at) VALUES (?1, 'x', 'ul_00000000', ?2, 'read', 1)",
+            "INSERT INTO keys (account_id, id, name, prefix, hash, scopes, created_at) VALUES (1, ?1, 'x', 'ul_00000000', ?2, 'read', 1)",
             params![again.as_str(), hash.as_bytes()],
         )
         .expect("inserted");
@@ -146,8 +146,8 @@ async fn check_each_kind_of_change_is_reported_and_noted() {
              UPDATE keys SET hash = randomblob(32) WHERE id = '{swapped}';
              UPDATE keys SET revoked_at = 5 WHERE id = '{revoked}';
              DELETE FROM keys WHERE id = '{removed}';
-             INSERT INTO keys (id, name, prefix, hash, scopes, created_at)
-                 VALUES ('{}', 'added', 'ul_00000000', x'{}', 'admin', 1);
+             INSERT INTO keys (account_id, id, name, prefix, hash, scopes, created_at)
+                 VALUES (1, '{}', 'added', 'ul_00000000', x'{}', 'admin', 1);
              COMMIT",
             added.id,
             added_hash.as_bytes().map(|byte| format!("{byte:02x}")).concat(),
@@ -192,6 +192,49 @@ async fn check_many_changes_are_noted_in_one_entry() {
 }
 
 #[tokio::test]
+async fn check_key_moved_to_other_account_is_reported_to_both() {
+    let paths = TestPaths::new();
+    let store = paths.open().await;
+    let (id, hash) = insert(&store, "key").await;
+    paths.edit("INSERT INTO accounts (id) VALUES (2)");
+    paths.edit("UPDATE keys SET account_id = 2");
+    wait(&store, "the change", |health| !health.changes.is_empty()).await;
+    assert_eq!(detected_changes(&store), [(OutsideChange::Added, 1), (OutsideChange::Removed, 1)]);
+    let other = AccountId::new(2).expect("positive");
+    assert_eq!(store.lookup_stored(&hash).map(|key| key.account), Some(other));
+    assert_eq!(store.get_key(&id).await.expect("read"), None);
+    for (account, expected) in [(AccountId::EMBEDDED, OutsideChange::Removed), (other, OutsideChange::Added)] {
+        let kind = Some(ActivityKind::ChangedOutside);
+        let page = store.store.account(account).list_activity(Some(id), kind, None, 10).await.expect("read");
+        let changes: Vec<_> = page.entries.into_iter().map(|entry| entry.what).collect();
+        let noted = ActivityEvent::ChangedOutside { change: expected, keys: 1, before: None, after: None };
+        assert_eq!(changes, [noted]);
+    }
+    drop(store);
+    assert_eq!(detected_changes(&paths.open().await), [], "the change is reported once");
+}
+
+/// A key whose account does not exist belongs to nobody, so requests with it are rejected.
+#[tokio::test]
+async fn check_key_moved_to_unknown_account_is_removed() {
+    let paths = TestPaths::new();
+    let store = paths.open().await;
+    let (_, hash) = insert(&store, "key").await;
+    insert(&store, "other").await;
+    let other = Connection::open(paths.database()).expect("opened");
+    other
+        .execute_batch("PRAGMA foreign_keys = OFF; UPDATE keys SET account_id = 7 WHERE name = 'key'")
+        .expect("changed");
+    wait(&store, "the change", |health| !health.changes.is_empty()).await;
+    assert_eq!(detected_changes(&store), [(OutsideChange::Removed, 1)]);
+    assert!(!is_active(&store, &hash));
+    drop(store);
+    let store = paths.open().await;
+    assert_eq!(detected_changes(&store), [], "the change is reported once");
+    assert!(!is_active(&store, &hash));
+}
+
+#[tokio::test]
 async fn open_database_edited_between_runs_is_reported() {
     let paths = TestPaths::new();
     let store = paths.open().await;
@@ -205,7 +248,10 @@ async fn open_database_edited_between_runs_is_reported() {
         .expect("renamed");
     drop(store);
     assert_eq!(detected_changes(&paths.open().await), []);
+    paths.edit("INSERT INTO accounts (id) VALUES (2)");
+    assert_eq!(detected_changes(&paths.open().await), [], "an account is no key");
     for edit in [
+        "UPDATE keys SET account_id = 2 WHERE name = 'key'",
         "UPDATE keys SET scopes = 'admin' WHERE name = 'key'",
         "UPDATE keys SET hash = randomblob(32) WHERE name = 'key'",
         "DELETE FROM keys WHERE name = 'key'",

@@ -108,8 +108,8 @@ async fn check_lost_or_foreign_record_keeps_revocations_of_removed_keys() {
         wait(&store, "the record", |health| health.changes.len() == 2).await;
         assert!(std::fs::read_to_string(paths.record_path()).expect("readable").contains(&hex(&hash)));
         let again = KeyId::generate(&mut SysRng).expect("randomness");
-        let insert = "INSERT INTO keys (id, name, prefix, hash, scopes, created_at)
-            VALUES (?1, 'x', 'ul_00000000', ?2, 'read', 1)";
+        let insert = "INSERT INTO keys (account_id, id, name, prefix, hash, scopes, created_at)
+            VALUES (1, ?1, 'x', 'ul_00000000', ?2, 'read', 1)";
         let other = Connection::open(paths.database()).expect("opened");
         other.execute(insert, params![again.as_str(), hash.as_bytes()]).expect("inserted");
         wait(&store, "the key", |health| health.changes.len() == 3).await;

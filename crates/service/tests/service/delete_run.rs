@@ -108,7 +108,7 @@ async fn delete_run_interrupted_by_kill_is_completed_at_start() {
     let folder = service.stop().await;
     let database = Connection::open(folder.path().join("keys.db")).expect("opened");
     database
-        .execute_batch("INSERT INTO removed_files SELECT id FROM checkpoints; DELETE FROM checkpoints")
+        .execute_batch("INSERT INTO removed_files SELECT account_id, id FROM checkpoints; DELETE FROM checkpoints")
         .expect("changed like by a killed process");
     drop(database);
     let service = TestService::start_in(folder).await;

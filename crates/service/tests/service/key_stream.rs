@@ -15,8 +15,8 @@ async fn start_with_many_keys(count: u32) -> TestService {
     drop(SqliteStore::open(&path).expect("database"));
     let database = rusqlite::Connection::open(&path).expect("opened");
     let insert = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT ?1)
-        INSERT INTO keys (id, name, normalized_name, prefix, hash, scopes, created_at)
-        SELECT printf('key_%024x', n), 'key', 'key', printf('ul_%08x', n), randomblob(32), 'read', 1700000000000 - n
+        INSERT INTO keys (account_id, id, name, normalized_name, prefix, hash, scopes, created_at)
+        SELECT 1, printf('key_%024x', n), 'key', 'key', printf('ul_%08x', n), randomblob(32), 'read', 1700000000000 - n
         FROM numbers";
     database.execute(insert, [count]).expect("inserted");
     drop(database);

@@ -5,8 +5,9 @@ use std::ops::RangeInclusive;
 use async_trait::async_trait;
 use rusqlite::Connection;
 use ulkeys_api::{ActivityKind, ActivityPage, KeyCounts, KeyUsage};
-use ulkeys_domain::{AttentionThresholds, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
+use ulkeys_domain::{AccountId, AttentionThresholds, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
 
+use super::account_scope::AccountScope;
 use super::keys::KeyWriteError;
 use super::{Database, SharedState, activity, key_list, keys, usage};
 use crate::{AuditContext, HourlyCount, KeyPage, KeyQuery, KeyRepository, Result, Revocation, StoredKey, WriteResult};
@@ -14,63 +15,88 @@ use crate::{AuditContext, HourlyCount, KeyPage, KeyQuery, KeyRepository, Result,
 /// The data of one account in an SQLite file.
 pub(super) struct SqliteAccount {
     pub(super) database: Database,
+    pub(super) id: AccountId,
+}
+
+impl SqliteAccount {
+    /// Runs `work` in a transaction of a connection for reading, on a thread on which blocking is allowed.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(AccountScope<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let account = self.id;
+        self.database.read(move |connection| AccountScope::transact(connection, account, work)).await
+    }
+
+    /// Runs `work` in a transaction of the connection for writing, as [`Database::write`] does.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(AccountScope<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let account = self.id;
+        self.database.write(move |connection, _| AccountScope::transact(connection, account, work)).await
+    }
 }
 
 #[async_trait]
 impl KeyRepository for SqliteAccount {
     async fn insert(&self, key: KeyRecord, hash: KeyHash, audit: AuditContext) -> WriteResult<()> {
+        let account = self.id;
         let work = move |connection: &mut Connection, _: &SharedState, latest| {
-            keys::insert(connection, latest, &key, &hash, &audit)
+            AccountScope::transact(connection, account, |scope| keys::insert(scope, latest, &key, &hash, &audit))
         };
         self.database.write_key(work, |_| false).await
     }
 
     async fn get_key(&self, id: &KeyId) -> Result<Option<KeyRecord>> {
         let id = *id;
-        self.database.read(move |connection| keys::find(connection, &id)).await
+        self.read(move |scope| keys::find(scope, &id)).await
     }
 
     async fn get_keys(&self, ids: Vec<KeyId>) -> Result<Vec<KeyRecord>> {
-        self.database.read(move |connection| keys::find_all(connection, &ids)).await
+        self.read(move |scope| keys::find_all(scope, &ids)).await
     }
 
     async fn list_active(&self, after: Option<(Timestamp, KeyId)>, limit: u32) -> Result<Vec<KeyRecord>> {
-        self.database.read(move |connection| keys::list_active(connection, after, limit)).await
+        self.read(move |scope| keys::list_active(scope, after, limit)).await
     }
 
     async fn list(&self, query: KeyQuery) -> Result<KeyPage> {
-        self.database.read(move |connection| key_list::load_page(connection, &query)).await
+        self.read(move |scope| key_list::load_page(scope, &query)).await
     }
 
     async fn count_keys(&self, thresholds: AttentionThresholds) -> Result<KeyCounts> {
-        self.database.read(move |connection| key_list::count_by_status(connection, &thresholds)).await
+        self.read(move |scope| key_list::count_by_status(scope, &thresholds)).await
     }
 
     async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, audit: AuditContext) -> WriteResult<KeyRecord> {
-        let id = *id;
+        let (account, id) = (self.id, *id);
         let work = move |connection: &mut Connection, inner: &SharedState, latest| {
             // The database may contain a revoked key as active: if the revocation could not be committed, or if another
             // program removed it. The renamed key would then be accepted again.
             let is_revoked =
                 |hash: &KeyHash| inner.detector.as_ref().is_some_and(|detector| detector.lock().is_revoked(hash));
-            keys::rename(connection, latest, &id, &name, at, &audit, is_revoked)
+            AccountScope::transact(connection, account, |scope| {
+                keys::rename(scope, latest, &id, &name, at, &audit, is_revoked)
+            })
         };
         self.database.write_key(work, |_| false).await
     }
 
     async fn revoke(&self, id: &KeyId, at: Timestamp, audit: AuditContext) -> WriteResult<Revocation> {
-        let id = *id;
+        let (account, id) = (self.id, *id);
         let work = move |connection: &mut Connection, inner: &SharedState, latest| {
             // The key may have been revoked earlier, with a revocation that could not be written to the database yet.
             // Keep the time of that revocation.
-            let since = inner.detector.as_ref().and_then(|detector| detector.lock().unwritten_revoked_at(&id));
+            let since = inner.detector.as_ref().and_then(|detector| detector.lock().unwritten_revoked_at(account, &id));
             let at = since.unwrap_or(at);
             let mut recorded = None;
             let record = |key: &StoredKey, at| {
                 recorded = Some(key.clone());
                 inner.detector.as_ref()?.lock().record_revocation(&key.hash, at)
             };
-            match keys::revoke(connection, latest, &id, at, &audit, record) {
+            let revoke = |scope: AccountScope<'_>| keys::revoke(scope, latest, &id, at, &audit, record);
+            match AccountScope::transact(connection, account, revoke) {
                 Ok(mut revoked) => {
                     revoked.value.is_new &= since.is_none();
                     Ok(revoked)
@@ -95,11 +121,11 @@ impl KeyRepository for SqliteAccount {
 
     async fn key_usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage> {
         let id = *id;
-        self.database.read(move |connection| usage::load_usage(connection, id, since)).await
+        self.read(move |scope| usage::load_usage(scope, id, since)).await
     }
 
     async fn accepted_requests(&self, ids: Vec<KeyId>, hours: RangeInclusive<i64>) -> Result<Vec<HourlyCount>> {
-        self.database.read(move |connection| usage::load_accepted(connection, &ids, &hours)).await
+        self.read(move |scope| usage::load_accepted(scope, &ids, &hours)).await
     }
 
     async fn list_activity(
@@ -109,6 +135,6 @@ impl KeyRepository for SqliteAccount {
         before: Option<u64>,
         limit: u32,
     ) -> Result<ActivityPage> {
-        self.database.read(move |connection| activity::load_page(connection, key, kind, before, limit)).await
+        self.read(move |scope| activity::load_page(scope, key, kind, before, limit)).await
     }
 }

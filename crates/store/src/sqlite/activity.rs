@@ -1,15 +1,16 @@
 //! Reads and writes the activity table.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, named_params};
 use ulkeys_api::{ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, OutsideChange};
 use ulkeys_domain::{KeyId, KeyName, KeyPrefix, Timestamp};
 
+use super::account_scope::AccountScope;
 use super::rows::{read_actor, read_enum, read_id, read_time, read_user_agent};
 use crate::{AuditContext, MILLIS_PER_HOUR, RejectedRequests};
 
 /// Adds an entry about a key. Runs in the caller's transaction.
 pub(super) fn insert(
-    connection: &Connection,
+    scope: AccountScope<'_>,
     key: &KeyId,
     at: Timestamp,
     audit: &AuditContext,
@@ -23,102 +24,101 @@ pub(super) fn insert(
         ActivityEvent::Rejected { .. } => unreachable!("rejected requests are recorded by add_rejected_requests"),
         ActivityEvent::ChangedOutside { .. } => unreachable!("outside changes are recorded by insert_outside_change"),
     };
-    connection
-        .prepare_cached(
-            "INSERT INTO activity (at, kind, key_id, peer, user_agent, actor, old_name, new_name)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?
-        .execute(params![
-            at.as_millis(),
-            kind.as_ref(),
-            key.as_str(),
-            audit.peer.to_string(),
-            audit.user_agent,
-            audit.actor.to_string(),
-            old_name,
-            new_name,
-        ])
+    scope
+        .execute(
+            "INSERT INTO activity (account_id, at, kind, key_id, peer, user_agent, actor, old_name, new_name)
+             VALUES (:account_id, :at, :kind, :key, :peer, :user_agent, :actor, :old_name, :new_name)",
+            named_params! {
+                ":at": at.as_millis(),
+                ":kind": kind.as_ref(),
+                ":key": key.as_str(),
+                ":peer": audit.peer.to_string(),
+                ":user_agent": audit.user_agent,
+                ":actor": audit.actor.to_string(),
+                ":old_name": old_name,
+                ":new_name": new_name,
+            },
+        )
         .map(drop)
 }
 
 /// Adds an entry about a change by another program. Runs in the caller's transaction.
 pub(super) fn insert_outside_change(
-    connection: &Connection,
+    scope: AccountScope<'_>,
     key: Option<&KeyId>,
     at: Timestamp,
     change: OutsideChange,
     keys: u64,
     (before, after): (Option<&str>, Option<&str>),
 ) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO activity (at, kind, key_id, peer, user_agent, change, keys, old_name, new_name)
-             VALUES (?1, 'changedOutside', ?2, '', '', ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![
-            at.as_millis(),
-            key.map_or("", KeyId::as_str),
-            change.as_ref(),
-            keys.cast_signed(),
-            before,
-            after,
-        ])
+    scope
+        .execute(
+            "INSERT INTO activity (account_id, at, kind, key_id, peer, user_agent, change, keys, old_name, new_name)
+             VALUES (:account_id, :at, 'changedOutside', :key, '', '', :change, :keys, :before, :after)",
+            named_params! {
+                ":at": at.as_millis(),
+                ":key": key.map_or("", KeyId::as_str),
+                ":change": change.as_ref(),
+                ":keys": keys.cast_signed(),
+                ":before": before,
+                ":after": after,
+            },
+        )
         .map(drop)
 }
 
 /// Adds the rejected requests to the entry for their key, outcome, IP address, and hour, creating the entry if
 /// necessary. Runs in the caller's transaction.
-pub(super) fn add_rejected_requests(connection: &Connection, rejected: &RejectedRequests) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO activity (at, kind, key_id, peer, user_agent, outcome, hour, requests, last_at)
-             VALUES (?1, 'refused', ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT (key_id, outcome, peer, hour) WHERE kind = 'refused' DO UPDATE SET
+pub(super) fn add_rejected_requests(scope: AccountScope<'_>, rejected: &RejectedRequests) -> rusqlite::Result<()> {
+    scope
+        .execute(
+            "INSERT INTO activity (account_id, at, kind, key_id, peer, user_agent, outcome, hour, requests, last_at)
+             VALUES (:account_id, :first, 'refused', :key, :peer, :user_agent, :outcome, :hour, :requests, :last)
+             ON CONFLICT (account_id, key_id, outcome, peer, hour) WHERE kind = 'refused' DO UPDATE SET
                  requests = requests + excluded.requests,
                  last_at = max(last_at, excluded.last_at),
                  user_agent = excluded.user_agent",
-        )?
-        .execute(params![
-            rejected.first.as_millis(),
-            rejected.key.as_ref().map_or("", KeyId::as_str),
-            rejected.peer.to_string(),
-            rejected.user_agent,
-            rejected.outcome.as_ref(),
-            rejected.first.as_millis().div_euclid(MILLIS_PER_HOUR),
-            rejected.requests.cast_signed(),
-            rejected.last.as_millis(),
-        ])
+            named_params! {
+                ":first": rejected.first.as_millis(),
+                ":key": rejected.key.as_ref().map_or("", KeyId::as_str),
+                ":peer": rejected.peer.to_string(),
+                ":user_agent": rejected.user_agent,
+                ":outcome": rejected.outcome.as_ref(),
+                ":hour": rejected.first.as_millis().div_euclid(MILLIS_PER_HOUR),
+                ":requests": rejected.requests.cast_signed(),
+                ":last": rejected.last.as_millis(),
+            },
+        )
         .map(drop)
 }
 
 pub(super) fn load_page(
-    connection: &Connection,
+    scope: AccountScope<'_>,
     key: Option<KeyId>,
     kind: Option<ActivityKind>,
     before: Option<u64>,
     limit: u32,
 ) -> rusqlite::Result<ActivityPage> {
     let before = before.map_or(i64::MAX, |id| i64::try_from(id).unwrap_or(i64::MAX));
-    let of_key = if key.is_some() { "activity.key_id = ?3" } else { "?3 = ''" };
-    let of_kind = if kind.is_some() { "kind = ?4" } else { "?4 = ''" };
+    let of_key = if key.is_some() { "activity.key_id = :key" } else { ":key = ''" };
+    let of_kind = if kind.is_some() { "kind = :kind" } else { ":kind = ''" };
     // Read one entry more than requested, to find out whether there is a next page.
-    let mut entries: Vec<_> = connection
-        .prepare_cached(&format!(
+    let mut entries: Vec<_> = scope.query_all(
+        &format!(
             "SELECT activity.id, at, kind, key_id, keys.name, peer, user_agent, actor, old_name, new_name, outcome, requests,
                     last_at, keys.prefix, change, activity.keys
-             FROM activity LEFT JOIN keys ON keys.id = activity.key_id
-             WHERE activity.id < ?1 AND {of_key} AND {of_kind} ORDER BY activity.id DESC LIMIT ?2"
-        ))?
-        .query_map(
-            params![
-                before,
-                i64::from(limit) + 1,
-                key.as_ref().map_or("", KeyId::as_str),
-                kind.as_ref().map_or("", AsRef::as_ref),
-            ],
-            read_entry,
-        )?
-        .collect::<rusqlite::Result<_>>()?;
+             FROM activity LEFT JOIN keys ON keys.account_id = activity.account_id AND keys.id = activity.key_id
+             WHERE activity.account_id = :account_id AND activity.id < :before AND {of_key} AND {of_kind}
+             ORDER BY activity.id DESC LIMIT :limit"
+        ),
+        named_params! {
+            ":before": before,
+            ":limit": i64::from(limit) + 1,
+            ":key": key.as_ref().map_or("", KeyId::as_str),
+            ":kind": kind.as_ref().map_or("", AsRef::as_ref),
+        },
+        read_entry,
+    )?;
     let has_more = entries.len() > limit as usize;
     entries.truncate(limit as usize);
     let next = entries.last().filter(|_| has_more).map(|entry: &ActivityEntry| entry.id.to_string());

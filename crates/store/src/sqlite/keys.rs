@@ -1,13 +1,16 @@
 //! Reads and writes the table of keys. Each change and its activity entry are written in one transaction.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, ToSql, named_params};
+use rustc_hash::{FxHashMap, FxHashSet};
 use ulkeys_api::ActivityEvent;
-use ulkeys_domain::{Actor, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp, normalize_for_search};
+use ulkeys_domain::{
+    AccountId, Actor, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp, normalize_for_search,
+};
 
+use super::account_scope::AccountScope;
 use super::rows::{
-    KEY_COLUMN_COUNT, KEY_COLUMNS, read_hash, read_id, read_key, read_name, read_optional_time, read_revision,
-    read_scopes, read_time, to_json_array,
+    KEY_COLUMN_COUNT, KEY_COLUMNS, read_account, read_hash, read_id, read_key, read_name, read_optional_time,
+    read_revision, read_scopes, read_time, to_json_array,
 };
 use super::{activity, outside_changes};
 use crate::revocation_record::RecordPosition;
@@ -32,48 +35,47 @@ impl From<rusqlite::Error> for KeyWriteError {
 type KeyWriteResult<T> = Result<Committed<T>, KeyWriteError>;
 
 pub(super) fn insert(
-    connection: &mut Connection,
+    scope: AccountScope<'_>,
     latest: Revision,
     key: &KeyRecord,
     hash: &KeyHash,
     audit: &AuditContext,
 ) -> KeyWriteResult<()> {
-    let transaction = connection.transaction()?;
-    check_actor(&transaction, audit)?;
-    let revision = take_revision(&transaction, latest)?;
-    let inserted = transaction.execute(
-        "INSERT INTO keys (id, name, normalized_name, prefix, hash, scopes, created_at, last_used_at, admin_used_at, revoked_at,
-                           replaces, revision)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        params![
-            key.id.as_str(),
-            key.name.as_str(),
-            normalize_for_search(key.name.as_str()),
-            key.prefix.as_str(),
-            hash.as_bytes(),
-            key.scopes.to_string(),
-            key.created_at.as_millis(),
-            key.last_used_at.map(Timestamp::as_millis),
-            key.admin_used_at.map(Timestamp::as_millis),
-            key.revoked_at.map(Timestamp::as_millis),
-            key.replaces.as_ref().map(KeyId::as_str),
-            revision.0.cast_signed(),
-        ],
+    check_actor(scope, audit)?;
+    let revision = take_revision(scope.whole_database(), latest)?;
+    let inserted = scope.execute(
+        "INSERT INTO keys (account_id, id, name, normalized_name, prefix, hash, scopes, created_at, last_used_at,
+                           admin_used_at, revoked_at, replaces, revision)
+         VALUES (:account_id, :id, :name, :normalized_name, :prefix, :hash, :scopes, :created_at, :last_used_at,
+                 :admin_used_at, :revoked_at, :replaces, :revision)",
+        named_params! {
+            ":id": key.id.as_str(),
+            ":name": key.name.as_str(),
+            ":normalized_name": normalize_for_search(key.name.as_str()),
+            ":prefix": key.prefix.as_str(),
+            ":hash": hash.as_bytes(),
+            ":scopes": key.scopes.to_string(),
+            ":created_at": key.created_at.as_millis(),
+            ":last_used_at": key.last_used_at.map(Timestamp::as_millis),
+            ":admin_used_at": key.admin_used_at.map(Timestamp::as_millis),
+            ":revoked_at": key.revoked_at.map(Timestamp::as_millis),
+            ":replaces": key.replaces.as_ref().map(KeyId::as_str),
+            ":revision": revision.0.cast_signed(),
+        },
     );
     inserted.map_err(|error| match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => KeyWriteError::Conflict,
         _ => error.into(),
     })?;
     activity::insert(
-        &transaction,
+        scope,
         &key.id,
         key.created_at,
         audit,
         &ActivityEvent::Created { by: audit.actor.key_id().copied() },
     )?;
-    let stored = StoredKey { hash: *hash, info: key.into(), revision };
-    outside_changes::update_digest(&transaction, hash, None, &stored.info)?;
-    transaction.commit()?;
+    let stored = StoredKey { account: scope.account(), hash: *hash, info: key.into(), revision };
+    outside_changes::update_digest(scope.whole_database(), None, &stored)?;
     Ok(Committed { value: (), revision, change: Some(stored) })
 }
 
@@ -92,27 +94,41 @@ pub(super) fn last_revision(connection: &Connection) -> rusqlite::Result<Revisio
 
 /// Returns an error if a key requested the change and has been revoked. The caller's transaction prevents a concurrent
 /// revocation.
-fn check_actor(connection: &Connection, audit: &AuditContext) -> Result<(), KeyWriteError> {
+fn check_actor(scope: AccountScope<'_>, audit: &AuditContext) -> Result<(), KeyWriteError> {
     let Actor::Key(by) = &audit.actor else {
         return Ok(());
     };
-    let is_active = connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM keys WHERE id = ?1 AND revoked_at IS NULL)")?
-        .query_row([by.as_str()], |row| row.get::<_, bool>(0))?;
+    let is_active: bool = scope.query_row(
+        "SELECT EXISTS (SELECT 1 FROM keys WHERE account_id = :account_id AND id = :id AND revoked_at IS NULL)",
+        named_params! { ":id": by.as_str() },
+        |row| row.get(0),
+    )?;
     if is_active { Ok(()) } else { Err(KeyWriteError::ActorRevoked) }
 }
 
-pub(super) fn find(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<KeyRecord>> {
-    connection
-        .prepare_cached(&format!("SELECT {KEY_COLUMNS} FROM keys WHERE id = ?1"))?
-        .query_row([id.as_str()], read_key)
-        .optional()
+pub(super) fn find(scope: AccountScope<'_>, id: &KeyId) -> rusqlite::Result<Option<KeyRecord>> {
+    let select = format!("SELECT {KEY_COLUMNS} FROM keys WHERE account_id = :account_id AND id = :id");
+    scope.query_row(&select, named_params! { ":id": id.as_str() }, read_key).optional()
 }
 
-pub(super) fn find_all(connection: &Connection, ids: &[KeyId]) -> rusqlite::Result<Vec<KeyRecord>> {
+pub(super) fn find_all(scope: AccountScope<'_>, ids: &[KeyId]) -> rusqlite::Result<Vec<KeyRecord>> {
+    let select = format!(
+        "SELECT {KEY_COLUMNS} FROM keys WHERE account_id = :account_id AND id IN (SELECT value FROM json_each(:ids))"
+    );
+    scope.query_all(&select, named_params! { ":ids": to_json_array(ids)? }, read_key)
+}
+
+/// Returns the accounts of keys. Keys that do not exist are ignored.
+pub(super) fn find_accounts(
+    connection: &Connection,
+    ids: &FxHashSet<KeyId>,
+) -> rusqlite::Result<FxHashMap<KeyId, AccountId>> {
     connection
-        .prepare_cached(&format!("SELECT {KEY_COLUMNS} FROM keys WHERE id IN (SELECT value FROM json_each(?1))"))?
-        .query_map([to_json_array(ids)?], read_key)?
+        .prepare_cached(
+            "SELECT id, account_id FROM keys
+             WHERE account_id IN (SELECT id FROM accounts) AND id IN (SELECT value FROM json_each(?1))",
+        )?
+        .query_map([to_json_array(ids)?], |row| Ok((read_id(row, 0)?, read_account(row, 1)?)))?
         .collect()
 }
 
@@ -124,32 +140,31 @@ pub(super) fn is_revoked(connection: &Connection, hash: &KeyHash) -> rusqlite::R
 }
 
 pub(super) fn list_active(
-    connection: &Connection,
+    scope: AccountScope<'_>,
     after: Option<(Timestamp, KeyId)>,
     limit: u32,
 ) -> rusqlite::Result<Vec<KeyRecord>> {
     let position = if after.is_some() {
-        "AND (created_at, rowid) < (?2, (SELECT rowid FROM keys AS last WHERE last.id = ?3))"
+        "AND (created_at, rowid) <
+             (:at, (SELECT rowid FROM keys AS last WHERE last.account_id = :account_id AND last.id = :id))"
     } else {
         ""
     };
     let (at, id) = after.map(|(at, id)| (at.as_millis(), id.as_str().to_owned())).unzip();
-    let mut values = vec![Value::Integer(limit.into())];
-    values.extend(at.map(Value::Integer));
-    values.extend(id.map(Value::Text));
-    connection
-        .prepare_cached(&format!(
-            "SELECT {KEY_COLUMNS} FROM keys WHERE revoked_at IS NULL {position}
-             ORDER BY created_at DESC, rowid DESC LIMIT ?1"
-        ))?
-        .query_map(params_from_iter(values), read_key)?
-        .collect()
+    let mut parameters: Vec<(&str, &dyn ToSql)> = vec![(":limit", &limit)];
+    parameters.extend(at.as_ref().map(|at| (":at", at as &dyn ToSql)));
+    parameters.extend(id.as_ref().map(|id| (":id", id as &dyn ToSql)));
+    let select = format!(
+        "SELECT {KEY_COLUMNS} FROM keys WHERE account_id = :account_id AND revoked_at IS NULL {position}
+         ORDER BY created_at DESC, rowid DESC LIMIT :limit"
+    );
+    scope.query_all(&select, &parameters, read_key)
 }
 
 /// Renames an active key, and returns it. `is_revoked` returns whether the key is revoked although the database
 /// contains it as active.
 pub(super) fn rename(
-    connection: &mut Connection,
+    scope: AccountScope<'_>,
     latest: Revision,
     id: &KeyId,
     name: &KeyName,
@@ -157,88 +172,95 @@ pub(super) fn rename(
     audit: &AuditContext,
     is_revoked: impl FnOnce(&KeyHash) -> bool,
 ) -> KeyWriteResult<KeyRecord> {
-    let transaction = connection.transaction()?;
-    check_actor(&transaction, audit)?;
-    let found = find_with_hash(&transaction, id)?;
+    check_actor(scope, audit)?;
+    let found = find_with_hash(scope, id)?;
     let found = found.filter(|(hash, key)| key.revoked_at.is_none() && !is_revoked(hash));
     let (hash, mut key) = found.ok_or(KeyWriteError::NotFound)?;
     if key.name == *name {
-        return Ok(Committed { value: key, revision: last_revision(&transaction)?, change: None });
+        return Ok(Committed { value: key, revision: last_revision(scope.whole_database())?, change: None });
     }
-    let revision = take_revision(&transaction, latest)?;
-    transaction.execute(
-        "UPDATE keys SET name = ?2, normalized_name = ?3, revision = ?4 WHERE id = ?1",
-        params![id.as_str(), name.as_str(), normalize_for_search(name.as_str()), revision.0.cast_signed()],
+    let revision = take_revision(scope.whole_database(), latest)?;
+    scope.execute(
+        "UPDATE keys SET name = :name, normalized_name = :normalized_name, revision = :revision
+         WHERE account_id = :account_id AND id = :id",
+        named_params! {
+            ":id": id.as_str(),
+            ":name": name.as_str(),
+            ":normalized_name": normalize_for_search(name.as_str()),
+            ":revision": revision.0.cast_signed(),
+        },
     )?;
     let what = ActivityEvent::Renamed {
         by: audit.actor.key_id().copied(),
         old_name: key.name.as_str().to_owned(),
         new_name: name.as_str().to_owned(),
     };
-    activity::insert(&transaction, id, at, audit, &what)?;
-    let before = KeyAuthInfo::from(&key);
+    activity::insert(scope, id, at, audit, &what)?;
+    let account = scope.account();
+    let before = StoredKey { account, hash, info: KeyAuthInfo::from(&key), revision };
     key.name = name.clone();
-    let stored = StoredKey { hash, info: KeyAuthInfo::from(&key), revision };
-    outside_changes::update_digest(&transaction, &hash, Some(&before), &stored.info)?;
-    transaction.commit()?;
+    let stored = StoredKey { account, hash, info: KeyAuthInfo::from(&key), revision };
+    outside_changes::update_digest(scope.whole_database(), Some(&before), &stored)?;
     Ok(Committed { value: key, revision, change: Some(stored) })
 }
 
-/// Revokes a key. As the last step before the commit, `record` writes the revocation to the revocation record outside
+/// Revokes a key. As the last step before the caller's commit, `record` writes the revocation to the revocation record outside
 /// the database. If the commit then fails, the record already contains the revocation, and the caller completes it. If
 /// the record were written after the commit, a failure in between could leave a revocation that is undone when an old
 /// copy of the database is restored.
 pub(super) fn revoke(
-    connection: &mut Connection,
+    scope: AccountScope<'_>,
     latest: Revision,
     id: &KeyId,
     at: Timestamp,
     audit: &AuditContext,
     record: impl FnOnce(&StoredKey, Timestamp) -> Option<RecordPosition>,
 ) -> KeyWriteResult<Revocation> {
-    let transaction = connection.transaction()?;
-    check_actor(&transaction, audit)?;
-    let (hash, mut key) = find_with_hash(&transaction, id)?.ok_or(KeyWriteError::NotFound)?;
+    check_actor(scope, audit)?;
+    let (hash, mut key) = find_with_hash(scope, id)?.ok_or(KeyWriteError::NotFound)?;
     if let Some(first) = key.revoked_at {
         let value = Revocation { at: first, is_new: false };
-        return Ok(Committed { value, revision: last_revision(&transaction)?, change: None });
+        return Ok(Committed { value, revision: last_revision(scope.whole_database())?, change: None });
     }
-    let revision = take_revision(&transaction, latest)?;
-    transaction.execute(
-        "UPDATE keys SET revoked_at = ?2, revision = ?3 WHERE id = ?1",
-        params![id.as_str(), at.as_millis(), revision.0.cast_signed()],
+    let revision = take_revision(scope.whole_database(), latest)?;
+    scope.execute(
+        "UPDATE keys SET revoked_at = :at, revision = :revision WHERE account_id = :account_id AND id = :id",
+        named_params! { ":id": id.as_str(), ":at": at.as_millis(), ":revision": revision.0.cast_signed() },
     )?;
-    activity::insert(&transaction, id, at, audit, &ActivityEvent::Revoked { by: audit.actor.key_id().copied() })?;
-    let before = StoredKey { hash, info: KeyAuthInfo::from(&key), revision };
+    activity::insert(scope, id, at, audit, &ActivityEvent::Revoked { by: audit.actor.key_id().copied() })?;
+    let account = scope.account();
+    let before = StoredKey { account, hash, info: KeyAuthInfo::from(&key), revision };
     key.revoked_at = Some(at);
-    let stored = StoredKey { hash, info: KeyAuthInfo::from(&key), revision };
-    outside_changes::update_digest(&transaction, &hash, Some(&before.info), &stored.info)?;
+    let stored = StoredKey { account, hash, info: KeyAuthInfo::from(&key), revision };
+    outside_changes::update_digest(scope.whole_database(), Some(&before), &stored)?;
     if let Some(seen) = record(&before, at) {
-        outside_changes::store_record_position(&transaction, &seen)?;
+        outside_changes::store_record_position(scope.whole_database(), &seen)?;
     }
-    transaction.commit()?;
     Ok(Committed { value: Revocation { at, is_new: true }, revision, change: Some(stored) })
 }
 
-fn find_with_hash(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<(KeyHash, KeyRecord)>> {
+fn find_with_hash(scope: AccountScope<'_>, id: &KeyId) -> rusqlite::Result<Option<(KeyHash, KeyRecord)>> {
     let read = |row: &Row<'_>| Ok((read_hash(row, KEY_COLUMN_COUNT)?, read_key(row)?));
-    connection
-        .prepare_cached(&format!("SELECT {KEY_COLUMNS}, hash FROM keys WHERE id = ?1"))?
-        .query_row([id.as_str()], read)
-        .optional()
+    let select = format!("SELECT {KEY_COLUMNS}, hash FROM keys WHERE account_id = :account_id AND id = :id");
+    scope.query_row(&select, named_params! { ":id": id.as_str() }, read).optional()
 }
 
-/// Reads the keys that were changed after `revision`, or all keys if `revision` is `None`, and calls `visit` for each.
-/// `unreadable` decides whether a malformed row is an error or is skipped.
+/// Reads the keys of all accounts that were changed after `revision`, or all keys if `revision` is `None`, and calls
+/// `visit` for each. `unreadable` decides whether a malformed row is an error or is skipped. A key whose account does
+/// not exist counts as removed: only another program can write such a row.
 pub(super) fn scan(
     connection: &Connection,
     revision: Option<Revision>,
     unreadable: impl Fn(rusqlite::Error) -> rusqlite::Result<()>,
     mut visit: impl FnMut(StoredKey),
 ) -> rusqlite::Result<()> {
-    let filter = if revision.is_some() { "revision > ?1" } else { "?1 = 0" };
+    // Reading all keys in storage order is several times faster than reading them in the order of an index.
+    let filter = match revision {
+        Some(_) => "account_id IN (SELECT id FROM accounts) AND revision > ?1",
+        None => "+account_id IN (SELECT id FROM accounts) AND ?1 = 0",
+    };
     let mut statement = connection.prepare(&format!(
-        "SELECT id, name, scopes, created_at, revoked_at, hash, revision FROM keys WHERE {filter}"
+        "SELECT id, name, scopes, created_at, revoked_at, hash, revision, account_id FROM keys WHERE {filter}"
     ))?;
     let mut rows = statement.query([revision.unwrap_or_default().0.cast_signed()])?;
     while let Some(row) = rows.next()? {
@@ -258,7 +280,7 @@ fn read_stored_key(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
         created_at: read_time(row, 3)?,
         revoked_at: read_optional_time(row, 4)?,
     };
-    Ok(StoredKey { hash: read_hash(row, 5)?, info, revision: read_revision(row, 6)? })
+    Ok(StoredKey { account: read_account(row, 7)?, hash: read_hash(row, 5)?, info, revision: read_revision(row, 6)? })
 }
 
 /// Logs the error of an unreadable key and skips that key, so requests with the key are rejected.

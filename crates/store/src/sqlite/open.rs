@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::functions::FunctionFlags;
-use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
-use rusqlite_migration::{M, Migrations};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite_migration::{HookResult, M, Migrations};
 use ulkeys_api::DatabaseProblem;
 use ulkeys_domain::normalize_for_search;
 
@@ -16,19 +16,21 @@ use crate::{Result, StoreError};
 
 /// The SQLite application ID, "ULKY" in ASCII. Set by the first migration.
 const APPLICATION_ID: i32 = 0x554C_4B59;
+/// The number of prepared statements that a connection keeps. There are about 70 statements.
+const STATEMENT_CACHE_CAPACITY: usize = 100;
 /// One migration for each schema version; `user_version` is the number of migrations that were applied.
-const MIGRATION_STEPS: &[M<'static>] = &[
-    M::up(include_str!("../../migrations/sqlite/0001_keys.sql")),
-    M::up(include_str!("../../migrations/sqlite/0002_usage.sql")),
-    M::up(include_str!("../../migrations/sqlite/0003_training.sql")),
-    M::up(include_str!("../../migrations/sqlite/0004_list.sql")),
-    M::up(include_str!("../../migrations/sqlite/0005_fold_again.sql")),
-    M::up(include_str!("../../migrations/sqlite/0006_guard.sql")),
-    M::up(include_str!("../../migrations/sqlite/0007_training_bytes.sql")),
-    M::up(include_str!("../../migrations/sqlite/0008_names.sql")),
-    M::up(include_str!("../../migrations/sqlite/0009_change_feed.sql")),
+const MIGRATION_STEPS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_keys.sql"),
+    include_str!("../../migrations/sqlite/0002_usage.sql"),
+    include_str!("../../migrations/sqlite/0003_training.sql"),
+    include_str!("../../migrations/sqlite/0004_list.sql"),
+    include_str!("../../migrations/sqlite/0005_fold_again.sql"),
+    include_str!("../../migrations/sqlite/0006_guard.sql"),
+    include_str!("../../migrations/sqlite/0007_training_bytes.sql"),
+    include_str!("../../migrations/sqlite/0008_names.sql"),
+    include_str!("../../migrations/sqlite/0009_change_feed.sql"),
+    include_str!("../../migrations/sqlite/0010_accounts.sql"),
 ];
-const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_STEPS);
 /// Time to wait for another process's write before the database is reported as locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -56,13 +58,33 @@ pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
     connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
     register_functions(&connection).map_err(sqlite)?;
-    MIGRATIONS.to_latest(&mut connection).map_err(|error| StoreError::from_migration(path, &error))?;
+    // A migration may replace a table to which others refer. Rows that another program has left without the row they
+    // refer to must not make it fail.
+    connection.pragma_update(None, "foreign_keys", false).map_err(sqlite)?;
+    migrations().to_latest(&mut connection).map_err(|error| StoreError::from_migration(path, &error))?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(sqlite)?;
     // Detect an unwritable file now rather than at the first change.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(sqlite)?;
     // SQLite waits for another process's write when a transaction begins, but not within a transaction that has already
     // read. So each transaction acquires the write lock when it begins.
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     Ok((lock, connection))
+}
+
+fn migrations() -> Migrations<'static> {
+    Migrations::new(MIGRATION_STEPS.iter().map(|step| M::up_with_hook(step, restore_owner_statements)).collect())
+}
+
+/// Creates the indexes and triggers again that the owner has added to tables that a migration has replaced.
+fn restore_owner_statements(transaction: &Transaction<'_>) -> HookResult {
+    if transaction.table_exists(Some("temp"), "owner_statements")? {
+        let mut select = transaction.prepare("SELECT sql FROM temp.owner_statements")?;
+        let statements: Vec<String> = select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        drop(select);
+        statements.iter().try_for_each(|statement| transaction.execute_batch(statement))?;
+        transaction.execute_batch("DROP TABLE temp.owner_statements")?;
+    }
+    Ok(())
 }
 
 /// Registers the SQL functions that migrations call.
@@ -95,6 +117,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection> {
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| StoreError::from_sqlite(path, &error))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_CAPACITY);
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| StoreError::from_sqlite(path, &error))?;
     Ok(connection)
 }
@@ -179,6 +202,6 @@ mod tests {
     fn migrations_are_well_formed() {
         let mut connection = Connection::open_in_memory().expect("memory");
         register_functions(&connection).expect("registered");
-        MIGRATIONS.to_latest(&mut connection).expect("they apply to an empty database");
+        migrations().to_latest(&mut connection).expect("they apply to an empty database");
     }
 }

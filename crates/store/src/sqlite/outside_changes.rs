@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use rustc_hash::FxHashSet;
 use tokio::sync::watch;
 use ulkeys_api::{ActivityEvent, ChangeCount, DatabaseHealth, OutsideChange, RecordFailure};
-use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, Timestamp};
+use ulkeys_domain::{AccountId, KeyAuthInfo, KeyHash, KeyId, Timestamp};
 
+use super::account_scope::AccountScope;
 use super::{activity, keys};
 use crate::revocation_record::{RecordPosition, RecordState, RevocationRecord};
 use crate::{AuditContext, KeyChanges, KnownKeys, Revision, StoredKey};
@@ -52,6 +53,8 @@ pub(super) struct OutsideChangeDetector {
 /// A detected change by another program.
 #[derive(Debug)]
 struct DetectedChange {
+    /// The account in whose activity list the change appears.
+    account: AccountId,
     change: OutsideChange,
     key: Option<KeyId>,
     before: Option<String>,
@@ -59,12 +62,19 @@ struct DetectedChange {
 }
 
 impl DetectedChange {
-    fn new(change: OutsideChange, key: Option<KeyId>) -> Self {
-        Self { change, key, before: None, after: None }
+    /// Returns a change that concerns the whole database or the revocation record. It is reported to the account of the
+    /// service itself.
+    fn of_database(change: OutsideChange) -> Self {
+        Self { account: AccountId::EMBEDDED, change, key: None, before: None, after: None }
+    }
+
+    fn of_key(change: OutsideChange, key: &StoredKey) -> Self {
+        Self { account: key.account, change, key: Some(key.info.id), before: None, after: None }
     }
 }
 
 struct UnwrittenRevocation {
+    account: AccountId,
     key: KeyId,
     at: Timestamp,
     /// The change to the digest that the revocation causes.
@@ -75,9 +85,8 @@ struct UnwrittenRevocation {
 
 impl UnwrittenRevocation {
     fn new(key: &StoredKey, at: Timestamp, audit: Option<AuditContext>) -> Self {
-        let after = KeyAuthInfo { revoked_at: Some(at), ..key.info.clone() };
-        let difference = fingerprint(&key.hash, &after) - fingerprint(&key.hash, &key.info);
-        Self { key: key.info.id, at, difference, audit }
+        let difference = fingerprint(&revoked_key(key.clone(), at)) - fingerprint(key);
+        Self { account: key.account, key: key.info.id, at, difference, audit }
     }
 }
 
@@ -134,7 +143,7 @@ impl OutsideChangeDetector {
         // matches the keys in the database, either as they were read or with the revocations applied that the database
         // lacks. Restoring an old copy of the database therefore does not count as an edit.
         if noted.is_some_and(|noted| noted != stored && noted != (stored.0, repaired)) {
-            self.pending.push(DetectedChange::new(OutsideChange::WhileClosed, None));
+            self.pending.push(DetectedChange::of_database(OutsideChange::WhileClosed));
         }
         let is_seen = self.record.position().is_some_and(|seen| self.expected.contains(&seen));
         self.noted = self.record.position().filter(|_| is_seen);
@@ -182,7 +191,7 @@ impl OutsideChangeDetector {
         for (key, at) in scan.kept {
             let revoked = revoked_key(key, at);
             changes.stored.retain(|changed| changed.hash != revoked.hash);
-            if known.get(&revoked.hash).is_none_or(|known| known.info != revoked.info) {
+            if known.get(&revoked.hash).is_none_or(|known| is_different(&known, &revoked)) {
                 changes.stored.push(revoked);
             }
         }
@@ -253,21 +262,22 @@ impl OutsideChangeDetector {
     ) -> Option<(StoredKey, Timestamp)> {
         self.noted = None;
         let at = self.record.get(key.hash.as_bytes())?;
-        if self.unwritten_revoked_at(&key.info.id).is_none() {
+        if self.unwritten_revoked_at(key.account, &key.info.id).is_none() {
             self.revocations.push(UnwrittenRevocation::new(key, at, Some(audit)));
         }
         Some((revoked_key(key.clone(), at), at))
     }
 
     /// Returns the revocation time of a key whose revocation is not in the database yet.
-    pub(super) fn unwritten_revoked_at(&self, key: &KeyId) -> Option<Timestamp> {
-        self.revocations.iter().find(|revocation| revocation.key == *key).map(|revocation| revocation.at)
+    pub(super) fn unwritten_revoked_at(&self, account: AccountId, key: &KeyId) -> Option<Timestamp> {
+        let is_of_key = |revocation: &&UnwrittenRevocation| (revocation.account, &revocation.key) == (account, key);
+        self.revocations.iter().find(is_of_key).map(|revocation| revocation.at)
     }
 
     /// Adds one key to the results of a scan. `before` is the same key as the service knows it.
     fn scan_key(&self, key: &StoredKey, before: Option<&StoredKey>, scan: &mut KeyScan) {
         scan.count += 1;
-        scan.sum += fingerprint(&key.hash, &key.info);
+        scan.sum += fingerprint(key);
         let hash = key.hash.as_bytes();
         let revoked_before = || before?.info.revoked_at;
         let revoked_at = key.info.revoked_at.or_else(|| self.record.get(hash)).or_else(revoked_before);
@@ -282,8 +292,9 @@ impl OutsideChangeDetector {
 
     /// Revokes the keys that the scan found active although they must be revoked. Returns their hashes.
     fn revoke_again(&mut self, scan: &KeyScan, known: Option<&dyn KnownKeys>) -> FxHashSet<KeyHash> {
-        let waiting: FxHashSet<_> = self.revocations.iter().map(|revocation| revocation.key).collect();
-        for (key, at) in scan.kept.iter().filter(|(key, _)| !waiting.contains(&key.info.id)) {
+        let waiting: FxHashSet<_> =
+            self.revocations.iter().map(|revocation| (revocation.account, revocation.key)).collect();
+        for (key, at) in scan.kept.iter().filter(|(key, _)| !waiting.contains(&(key.account, key.info.id))) {
             let before = known.and_then(|known| known.get(&key.hash));
             let was_revoked = before.is_some_and(|before| before.info.revoked_at.is_some());
             // If the open database has never contained this key's revocation, the key cannot have been reactivated, so
@@ -292,7 +303,7 @@ impl OutsideChangeDetector {
             // restored copy is by far the more common one.
             let is_late = known.is_some() && !was_revoked && self.record.is_unseen(key.hash.as_bytes());
             let change = if is_late { OutsideChange::Revoked } else { OutsideChange::KeptRevoked };
-            self.pending.push(DetectedChange::new(change, Some(key.info.id)));
+            self.pending.push(DetectedChange::of_key(change, key));
             self.revocations.push(UnwrittenRevocation::new(key, *at, None));
         }
         scan.kept.iter().map(|(key, _)| key.hash).collect()
@@ -320,7 +331,7 @@ impl OutsideChangeDetector {
         };
         // On failure, the expected positions stay unchanged, so the next attempt detects and reports the same problem.
         if settled.is_ok() {
-            self.pending.extend(problem.map(|problem| DetectedChange::new(problem, None)));
+            self.pending.extend(problem.map(DetectedChange::of_database));
             self.mark_record_seen();
         }
         self.report_record_failure(settled);
@@ -387,16 +398,17 @@ impl OutsideChangeDetector {
         let at = (self.clock)();
         let transaction = connection.transaction()?;
         let (count, mut digest) = self.correction;
-        for UnwrittenRevocation { key, at, difference, audit } in &self.revocations {
-            let changed = transaction.execute(
-                "UPDATE keys SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL",
-                params![key.as_str(), at.as_millis()],
+        for UnwrittenRevocation { account, key, at, difference, audit } in &self.revocations {
+            let scope = AccountScope::new(&transaction, *account);
+            let changed = scope.execute(
+                "UPDATE keys SET revoked_at = :at WHERE account_id = :account_id AND id = :id AND revoked_at IS NULL",
+                named_params! { ":id": key.as_str(), ":at": at.as_millis() },
             )?;
             if changed > 0 {
                 digest += difference;
                 if let Some(audit) = audit {
                     activity::insert(
-                        &transaction,
+                        scope,
                         key,
                         *at,
                         audit,
@@ -405,19 +417,20 @@ impl OutsideChangeDetector {
                 }
             }
         }
-        let mut kinds: BTreeMap<OutsideChange, Vec<&DetectedChange>> = BTreeMap::new();
+        let mut kinds: BTreeMap<(OutsideChange, AccountId), Vec<&DetectedChange>> = BTreeMap::new();
         for found in &self.pending {
-            kinds.entry(found.change).or_default().push(found);
+            kinds.entry((found.change, found.account)).or_default().push(found);
         }
-        for (change, all) in &kinds {
+        for ((change, account), all) in &kinds {
+            let scope = AccountScope::new(&transaction, *account);
             if all.len() > MAX_ACTIVITY_ENTRIES {
-                activity::insert_outside_change(&transaction, None, at, *change, all.len() as u64, (None, None))?;
+                activity::insert_outside_change(scope, None, at, *change, all.len() as u64, (None, None))?;
                 continue;
             }
             for found in all {
                 let texts = (found.before.as_deref(), found.after.as_deref());
                 let keys = u64::from(found.key.is_some());
-                activity::insert_outside_change(&transaction, found.key.as_ref(), at, *change, keys, texts)?;
+                activity::insert_outside_change(scope, found.key.as_ref(), at, *change, keys, texts)?;
             }
         }
         transaction.execute(
@@ -431,10 +444,10 @@ impl OutsideChangeDetector {
         }
         transaction.commit()?;
 
-        let counts: Vec<_> = kinds
-            .into_iter()
-            .map(|(change, all)| (change, all.iter().filter(|found| found.key.is_some()).count() as u64))
-            .collect();
+        let mut counts: BTreeMap<OutsideChange, u64> = BTreeMap::new();
+        for found in &self.pending {
+            *counts.entry(found.change).or_default() += u64::from(found.key.is_some());
+        }
         self.pending.clear();
         self.revocations.clear();
         self.correction = (0, 0);
@@ -468,6 +481,11 @@ pub(super) fn compare_keys(
     comparison.finish(connection, known, &FxHashSet::default()).map(|(changes, _)| changes)
 }
 
+/// Returns whether an account or any data that decides about requests differs.
+fn is_different(one: &StoredKey, other: &StoredKey) -> bool {
+    (one.account, &one.info) != (other.account, &other.info)
+}
+
 fn revoked_key(key: StoredKey, at: Timestamp) -> StoredKey {
     StoredKey { info: KeyAuthInfo { revoked_at: Some(at), ..key.info }, ..key }
 }
@@ -498,7 +516,7 @@ impl KeyComparison {
         match before {
             None => self.new.push((key, is_own)),
             Some(_) if is_own => self.own.push(key),
-            Some(before) if before.info != key.info => self.changed.push((before, key)),
+            Some(before) if is_different(&before, &key) => self.changed.push((before, key)),
             Some(_) => {}
         }
     }
@@ -513,7 +531,9 @@ impl KeyComparison {
     ) -> rusqlite::Result<(KeyChanges, Vec<DetectedChange>)> {
         let mut removed = Vec::new();
         if self.found < known.count() {
-            let mut exists = connection.prepare("SELECT EXISTS (SELECT 1 FROM keys WHERE hash = ?1)")?;
+            let mut exists = connection.prepare(
+                "SELECT EXISTS (SELECT 1 FROM keys WHERE hash = ?1 AND account_id IN (SELECT id FROM accounts))",
+            )?;
             let mut failed = None;
             known.for_each(&mut |key| match exists.query_row([key.hash.as_bytes()], |row| row.get::<_, bool>(0)) {
                 Ok(true) => {}
@@ -522,22 +542,27 @@ impl KeyComparison {
             });
             failed.map_or(Ok(()), Err)?;
         }
-        let mut gone: BTreeMap<KeyId, KeyHash> = removed.iter().map(|key| (key.info.id, key.hash)).collect();
+        let mut gone: BTreeMap<_, &StoredKey> =
+            removed.iter().map(|key: &StoredKey| ((key.account, key.info.id), key)).collect();
         let mut detected = Vec::new();
         for (key, is_own) in &self.new {
-            let id = key.info.id;
             // This process never changes the hash of a key.
-            if gone.remove(&id).is_some() {
-                detected.push(DetectedChange::new(OutsideChange::SecretChanged, Some(id)));
+            if gone.remove(&(key.account, key.info.id)).is_some() {
+                detected.push(DetectedChange::of_key(OutsideChange::SecretChanged, key));
             } else if !is_own && !kept.contains(&key.hash) {
-                detected.push(DetectedChange::new(OutsideChange::Added, Some(id)));
+                detected.push(DetectedChange::of_key(OutsideChange::Added, key));
             }
         }
-        for (before, key) in &self.changed {
-            let (before, after) = (&before.info, &key.info);
+        for (former, key) in &self.changed {
+            // A key in another account is gone for its former account, and new for the other one.
+            if former.account != key.account {
+                detected.push(DetectedChange::of_key(OutsideChange::Removed, former));
+                detected.push(DetectedChange::of_key(OutsideChange::Added, key));
+            }
+            let (before, after) = (&former.info, &key.info);
             let mut add = |change, texts: Option<(String, String)>| {
                 let (before, after) = texts.unzip();
-                detected.push(DetectedChange { before, after, ..DetectedChange::new(change, Some(key.info.id)) });
+                detected.push(DetectedChange { before, after, ..DetectedChange::of_key(change, key) });
             };
             if before.id != after.id {
                 add(OutsideChange::SecretChanged, None);
@@ -553,7 +578,7 @@ impl KeyComparison {
                 add(OutsideChange::ScopesChanged, Some((before.scopes.to_string(), after.scopes.to_string())));
             }
         }
-        detected.extend(gone.into_keys().map(|id| DetectedChange::new(OutsideChange::Removed, Some(id))));
+        detected.extend(gone.into_values().map(|key| DetectedChange::of_key(OutsideChange::Removed, key)));
         let mut stored = self.own;
         stored.extend(self.new.into_iter().map(|(key, _)| key));
         stored.extend(self.changed.into_iter().map(|(_, key)| key));
@@ -565,12 +590,10 @@ impl KeyComparison {
 /// Updates the stored digest for a changed key, in the transaction of that change.
 pub(super) fn update_digest(
     connection: &Connection,
-    hash: &KeyHash,
-    before: Option<&KeyAuthInfo>,
-    after: &KeyAuthInfo,
+    before: Option<&StoredKey>,
+    after: &StoredKey,
 ) -> rusqlite::Result<()> {
-    let print = |key: &KeyAuthInfo| fingerprint(hash, key);
-    let difference = print(after) - before.map_or(0, print);
+    let difference = fingerprint(after) - before.map_or(0, fingerprint);
     connection
         .prepare_cached("UPDATE key_digest SET keys = keys + ?1, digest = digest + ?2")?
         .execute(params![i64::from(before.is_none()), difference])
@@ -588,19 +611,24 @@ pub(super) fn store_record_position(connection: &Connection, seen: &RecordPositi
 /// Returns a checksum (FNV-1a) of those fields of a key that are monitored for changes by other programs. The checksum
 /// is stored in the database, so the algorithm must not change. It is not keyed: it detects changes but does not
 /// protect against forgery.
-fn fingerprint(hash: &KeyHash, key: &KeyAuthInfo) -> i64 {
+fn fingerprint(stored: &StoredKey) -> i64 {
     let mut sum = 0x811c_9dc5_u32;
     let mut add = |bytes: &[u8]| {
         for byte in bytes.iter().chain(&[0]) {
             sum = (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
         }
     };
-    add(hash.as_bytes());
+    let key = &stored.info;
+    add(stored.hash.as_bytes());
     add(key.id.as_str().as_bytes());
     add(key.name.as_str().as_bytes());
     for scope in key.scopes.iter() {
         add(scope.as_ref().as_bytes());
     }
     add(&[u8::from(key.revoked_at.is_some())]);
+    // Databases that were written before there were accounts contain checksums without an account.
+    if stored.account != AccountId::EMBEDDED {
+        add(&stored.account.get().to_be_bytes());
+    }
     i64::from(sum)
 }

@@ -4,21 +4,23 @@ use std::str::FromStr;
 
 use rusqlite::Row;
 use rusqlite::types::{Type, ValueRef};
-use ulkeys_domain::{Actor, KeyHash, KeyId, KeyName, KeyPrefix, KeyRecord, Scopes, Timestamp};
+use ulkeys_domain::{AccountId, Actor, KeyHash, KeyId, KeyName, KeyPrefix, KeyRecord, Scopes, Timestamp};
 
 use crate::Revision;
 
 /// The columns that [`read_key`] reads, in this order.
 pub(super) const KEY_COLUMNS: &str = "id, name, prefix, scopes, created_at, last_used_at, revoked_at, \
-    admin_used_at, replaces, (SELECT id FROM keys AS later WHERE later.replaces = keys.id \
-    ORDER BY later.revoked_at IS NULL DESC, later.rowid DESC LIMIT 1)";
+    admin_used_at, replaces, (SELECT id FROM keys AS later \
+    WHERE later.account_id = keys.account_id AND later.replaces = keys.id ORDER BY later.revoked_at IS NULL DESC, \
+    later.rowid DESC LIMIT 1)";
 /// The number of columns in [`KEY_COLUMNS`].
 pub(super) const KEY_COLUMN_COUNT: usize = 10;
 
 /// Returns identifiers as a JSON array, which a statement reads with `json_each`. The text of a statement then does not
 /// depend on their number.
-pub(super) fn to_json_array(ids: &[KeyId]) -> rusqlite::Result<String> {
-    serde_json::to_string(ids).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+pub(super) fn to_json_array<'a>(ids: impl IntoIterator<Item = &'a KeyId>) -> rusqlite::Result<String> {
+    let ids: Vec<_> = ids.into_iter().collect();
+    serde_json::to_string(&ids).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 pub(super) fn read_key(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
@@ -34,6 +36,10 @@ pub(super) fn read_key(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
         replaces: read_optional_id(row, 8)?,
         replaced_by: read_optional_id(row, 9)?,
     })
+}
+
+pub(super) fn read_account(row: &Row<'_>, column: usize) -> rusqlite::Result<AccountId> {
+    AccountId::new(row.get(column)?).ok_or_else(|| unreadable_column(column, Type::Integer))
 }
 
 pub(super) fn read_id(row: &Row<'_>, column: usize) -> rusqlite::Result<KeyId> {

@@ -1,4 +1,4 @@
-//! Stores training runs in SQLite. Each method is one write transaction or one read transaction.
+//! Stores the training runs of one account in SQLite.
 
 pub(super) mod read;
 pub(super) mod write;
@@ -14,6 +14,7 @@ use ulkeys_domain::{KeyId, Timestamp};
 
 use super::SharedState;
 use super::account::SqliteAccount;
+use super::account_scope::AccountScope;
 use crate::{ReportedBy, Result, RunDeletion, RunRepository, TrainingBytes};
 
 #[async_trait]
@@ -25,9 +26,12 @@ impl RunRepository for SqliteAccount {
         start: RunStart,
         feed: ReportedBy,
     ) -> Result<Option<StartedRun>> {
+        let account = self.id;
         self.database
             .write(move |writer, inner| {
-                let started = write::start_run(writer, &new_model, &target, &start, &feed)?;
+                let started = AccountScope::transact(writer, account, |scope| {
+                    write::start_run(scope, &new_model, &target, &start, &feed)
+                })?;
                 // The run already exists, so a failure to count the models is not returned: an error would make the
                 // client start another run.
                 inner.count_models(writer);
@@ -37,23 +41,23 @@ impl RunRepository for SqliteAccount {
     }
 
     async fn count_resources(&self) -> Result<ResourceCounts> {
-        Ok(self.database.inner.counts.read().clone())
+        Ok(self.database.inner.counts.read().get(&self.id).cloned().unwrap_or_default())
     }
 
     async fn find_run(&self, target: ModelRef, run: Option<RunId>) -> Result<Option<StartedRun>> {
-        self.database.run_blocking(move |inner| read::find_run(&inner.pick_reader(), &target, run)).await
+        self.read(move |scope| read::find_run(scope, &target, run)).await
     }
 
     async fn record_update(&self, run: RunId, change: RunUpdate, feed: ReportedBy) -> Result<Option<RunStatus>> {
-        self.database.write(move |connection, _| write::record_update(connection, run, &change, &feed)).await
+        self.write(move |scope| write::record_update(scope, run, &change, &feed)).await
     }
 
     async fn cancel_run(&self, run: RunId, at: Timestamp) -> Result<Option<RunStatus>> {
-        self.database.write(move |connection, _| write::cancel_run(connection, run, at)).await
+        self.write(move |scope| write::cancel_run(scope, run, at)).await
     }
 
     async fn add_checkpoint(&self, run: RunId, checkpoint: Checkpoint) -> Result<Vec<CheckpointId>> {
-        self.database.write(move |connection, _| write::add_checkpoint(connection, run, &checkpoint)).await
+        self.write(move |scope| write::add_checkpoint(scope, run, &checkpoint)).await
     }
 
     async fn save_checkpoint(
@@ -62,17 +66,18 @@ impl RunRepository for SqliteAccount {
         id: CheckpointId,
         feed: ReportedBy,
     ) -> Result<Option<Vec<CheckpointId>>> {
-        self.database.write(move |connection, _| write::save_checkpoint(connection, run, &id, &feed)).await
+        self.write(move |scope| write::save_checkpoint(scope, run, &id, &feed)).await
     }
 
     async fn saved_checkpoint(&self, run: RunId) -> Result<Option<Checkpoint>> {
-        self.database.run_blocking(move |inner| read::saved_checkpoint(&inner.pick_reader(), run)).await
+        self.read(move |scope| read::saved_checkpoint(scope, run)).await
     }
 
     async fn delete_run(&self, run: RunId) -> Result<RunDeletion> {
+        let account = self.id;
         self.database
             .write(move |writer, inner| {
-                let deletion = write::delete_run(writer, run)?;
+                let deletion = AccountScope::transact(writer, account, |scope| write::delete_run(scope, run))?;
                 inner.count_models(writer);
                 Ok(deletion)
             })
@@ -80,33 +85,31 @@ impl RunRepository for SqliteAccount {
     }
 
     async fn training_bytes(&self, key: Option<KeyId>) -> Result<TrainingBytes> {
-        self.database.run_blocking(move |inner| read::training_bytes(&inner.pick_reader(), key.as_ref())).await
+        self.read(move |scope| read::training_bytes(scope, key.as_ref())).await
     }
 
     async fn list_runs(&self, key: Option<KeyId>, before: Option<RunId>, limit: u32) -> Result<Vec<RunSummary>> {
-        self.database
-            .run_blocking(move |inner| read::list_runs(&mut inner.pick_reader(), key.as_ref(), before, limit))
-            .await
+        self.read(move |scope| read::list_runs(scope, key.as_ref(), before, limit)).await
     }
 
     async fn find_summaries(&self, runs: Vec<RunId>) -> Result<Vec<RunSummary>> {
-        self.database.run_blocking(move |inner| read::find_summaries(&mut inner.pick_reader(), &runs)).await
+        self.read(move |scope| read::find_summaries(scope, &runs)).await
     }
 
     async fn open_runs(&self, limit: u32) -> Result<Vec<RunSummary>> {
-        self.database.run_blocking(move |inner| read::open_runs(&mut inner.pick_reader(), limit)).await
+        self.read(move |scope| read::open_runs(scope, limit)).await
     }
 
     async fn run_details(&self, run: RunId) -> Result<Option<RunDetails>> {
-        self.database.run_blocking(move |inner| read::run_details(&mut inner.pick_reader(), run)).await
+        self.read(move |scope| read::run_details(scope, run)).await
     }
 
     async fn run_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<Option<Vec<EpochDetails>>> {
-        self.database.run_blocking(move |inner| read::run_epochs(&mut inner.pick_reader(), run, after, limit)).await
+        self.read(move |scope| read::run_epochs(scope, run, after, limit)).await
     }
 
     async fn run_console(&self, run: RunId) -> Result<Option<Console>> {
-        self.database.run_blocking(move |inner| read::run_console(&mut inner.pick_reader(), run)).await
+        self.read(move |scope| read::run_console(scope, run)).await
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::ops::RangeInclusive;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, named_params};
+use rustc_hash::FxHashSet;
 use ulkeys_api::{ActivityEvent, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY};
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::{Actor, CLOCK_TOLERANCE, KeyId, Timestamp};
+use ulkeys_domain::{AccountId, Actor, CLOCK_TOLERANCE, KeyId, Timestamp};
 
+use super::account_scope::AccountScope;
 use super::rows::{read_enum, read_id, read_time, read_user_agent, timestamp_from_millis, to_json_array};
-use super::{activity, service_days};
+use super::{activity, keys, service_days};
 use crate::{AuditContext, ClientUsage, HourlyCount, MILLIS_PER_HOUR, UsageBatch};
 
 /// The number of batches whose identifiers are stored. A service repeats only its last batch.
@@ -33,139 +35,163 @@ pub(super) fn record(connection: &mut Connection, batch: &UsageBatch) -> rusqlit
         }
         _ => i64::MAX,
     };
+    let accounts = keys::find_accounts(&transaction, &keys_of_batch(batch))?;
+    // Requests without an existing key, and the last requests of a key that another program has removed, belong to the
+    // account of the service itself, so that its owner sees them.
+    let scope = |key: Option<&KeyId>| {
+        let account = key.and_then(|key| accounts.get(key).copied());
+        AccountScope::new(&transaction, account.unwrap_or(AccountId::EMBEDDED))
+    };
     for (column, usage) in [("last_used_at", &batch.last_used), ("admin_used_at", &batch.admin_used)] {
+        let update = format!(
+            "UPDATE keys SET {column} = :at WHERE account_id = :account_id AND id = :id
+             AND ({column} IS NULL OR {column} < :at OR {column} > :latest)
+             AND (revoked_at IS NULL OR revoked_at >= :at)"
+        );
         for (id, at) in usage {
-            transaction
-                .prepare_cached(&format!(
-                    "UPDATE keys SET {column} = ?2 WHERE id = ?1 AND ({column} IS NULL OR {column} < ?2 OR {column} > ?3)
-                     AND (revoked_at IS NULL OR revoked_at >= ?2)"
-                ))?
-                .execute(params![id.as_str(), at.as_millis(), latest])?;
+            let parameters = named_params! { ":id": id.as_str(), ":at": at.as_millis(), ":latest": latest };
+            scope(Some(id)).execute(&update, parameters)?;
         }
     }
     for count in &batch.counts {
-        transaction
-            .prepare_cached(
-                "INSERT INTO usage (key_id, hour, outcome, requests) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET requests = requests + excluded.requests",
-            )?
-            .execute(params![count.key.as_str(), count.hour, count.outcome.as_ref(), count.requests.cast_signed()])?;
+        scope(Some(&count.key)).execute(
+            "INSERT INTO usage (account_id, key_id, hour, outcome, requests)
+             VALUES (:account_id, :key, :hour, :outcome, :requests)
+             ON CONFLICT DO UPDATE SET requests = requests + excluded.requests",
+            named_params! {
+                ":key": count.key.as_str(),
+                ":hour": count.hour,
+                ":outcome": count.outcome.as_ref(),
+                ":requests": count.requests.cast_signed(),
+            },
+        )?;
     }
     for client in &batch.clients {
-        record_client(&transaction, client, latest)?;
+        record_client(scope(Some(&client.key)), client, latest)?;
     }
-    for refusals in &batch.rejected {
-        activity::add_rejected_requests(&transaction, refusals)?;
+    for rejected in &batch.rejected {
+        activity::add_rejected_requests(scope(rejected.key.as_ref()), rejected)?;
     }
     transaction.commit()
 }
 
-/// Replaces last-used times in the future, which were left by a clock that was ahead and has since been corrected. The
-/// new value is the last hour with an accepted request, so that a used key does not appear unused.
-pub(super) fn repair_future_uses(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
-    if !service_days::is_clock_plausible(connection, now)? {
-        return Ok(());
-    }
-    let latest = now.saturating_add(CLOCK_TOLERANCE).as_millis();
-    let last_hour =
-        "(SELECT max(hour) * ?2 FROM usage WHERE key_id = keys.id AND outcome = 'accepted' AND hour * ?2 <= ?1)";
-    for column in ["last_used_at", "admin_used_at"] {
-        let repair = format!("UPDATE keys SET {column} = {last_hour} WHERE {column} > ?1");
-        connection.execute(&repair, params![latest, MILLIS_PER_HOUR])?;
-    }
-    let clients = "UPDATE clients SET last_used_at = first_used_at WHERE last_used_at > ?1 AND first_used_at <= ?1";
-    connection.execute(clients, params![latest]).map(drop)
+/// Returns all keys in a batch.
+fn keys_of_batch(batch: &UsageBatch) -> FxHashSet<KeyId> {
+    let used = batch.last_used.iter().chain(&batch.admin_used).map(|(key, _)| *key);
+    let counted = batch.counts.iter().map(|count| count.key);
+    let clients = batch.clients.iter().map(|client| client.key);
+    let rejected = batch.rejected.iter().filter_map(|rejected| rejected.key);
+    used.chain(counted).chain(clients).chain(rejected).collect()
 }
 
-fn record_client(connection: &Connection, client: &ClientUsage, latest: i64) -> rusqlite::Result<()> {
+/// Replaces last-used times in the future, which were left by a clock that was ahead and has since been corrected. The
+/// new value is the last hour with an accepted request, so that a used key does not appear unused. The caller has checked
+/// that the clock is plausible.
+pub(super) fn repair_future_uses(scope: AccountScope<'_>, now: Timestamp) -> rusqlite::Result<()> {
+    let latest = now.saturating_add(CLOCK_TOLERANCE).as_millis();
+    let last_hour = "(SELECT max(hour) * :millis FROM usage WHERE account_id = :account_id AND key_id = keys.id
+        AND outcome = 'accepted' AND hour * :millis <= :latest)";
+    for column in ["last_used_at", "admin_used_at"] {
+        let repair = format!(
+            "UPDATE keys NOT INDEXED SET {column} = {last_hour} WHERE account_id = :account_id AND {column} > :latest"
+        );
+        scope.execute(&repair, named_params! { ":latest": latest, ":millis": MILLIS_PER_HOUR })?;
+    }
+    let clients = "UPDATE clients SET last_used_at = first_used_at
+        WHERE account_id = :account_id AND last_used_at > :latest AND first_used_at <= :latest";
+    scope.execute(clients, named_params! { ":latest": latest }).map(drop)
+}
+
+fn record_client(scope: AccountScope<'_>, client: &ClientUsage, latest: i64) -> rusqlite::Result<()> {
     let (key, peer) = (client.key.as_str(), client.peer.to_string());
-    let known = connection
-        .prepare_cached(
-            "UPDATE clients SET requests = requests + ?5,
-                 last_used_at = CASE WHEN last_used_at > ?6 THEN ?4 ELSE max(last_used_at, ?4) END,
-                 first_used_at = CASE WHEN first_used_at > ?6 THEN ?7 ELSE first_used_at END
-             WHERE key_id = ?1 AND peer = ?2 AND user_agent = ?3",
-        )?
-        .execute(params![
-            key,
-            peer,
-            client.user_agent,
-            client.last.as_millis(),
-            client.requests.cast_signed(),
-            latest,
-            client.first.as_millis(),
-        ])?;
+    let known = scope.execute(
+        "UPDATE clients SET requests = requests + :requests,
+             last_used_at = CASE WHEN last_used_at > :latest THEN :last ELSE max(last_used_at, :last) END,
+             first_used_at = CASE WHEN first_used_at > :latest THEN :first ELSE first_used_at END
+         WHERE account_id = :account_id AND key_id = :key AND peer = :peer AND user_agent = :user_agent",
+        named_params! {
+            ":key": key,
+            ":peer": peer,
+            ":user_agent": client.user_agent,
+            ":first": client.first.as_millis(),
+            ":last": client.last.as_millis(),
+            ":requests": client.requests.cast_signed(),
+            ":latest": latest,
+        },
+    )?;
     if known == 1 {
         return Ok(());
     }
-    connection
-        .prepare_cached(
-            "INSERT INTO clients (key_id, peer, user_agent, first_used_at, last_used_at, requests)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![
-            key,
-            peer,
-            client.user_agent,
-            client.first.as_millis(),
-            client.last.as_millis(),
-            client.requests.cast_signed(),
-        ])?;
-    let evicted = connection
-        .prepare_cached(
-            "DELETE FROM clients WHERE key_id = ?1 AND (peer, user_agent) NOT IN
-                 (SELECT peer, user_agent FROM clients WHERE key_id = ?1 ORDER BY last_used_at DESC LIMIT ?2)",
-        )?
-        .execute(params![key, MAX_CLIENTS_PER_KEY])?;
+    scope.execute(
+        "INSERT INTO clients (account_id, key_id, peer, user_agent, first_used_at, last_used_at, requests)
+         VALUES (:account_id, :key, :peer, :user_agent, :first, :last, :requests)",
+        named_params! {
+            ":key": key,
+            ":peer": peer,
+            ":user_agent": client.user_agent,
+            ":first": client.first.as_millis(),
+            ":last": client.last.as_millis(),
+            ":requests": client.requests.cast_signed(),
+        },
+    )?;
+    let evicted = scope.execute(
+        "DELETE FROM clients WHERE account_id = :account_id AND key_id = :key AND (peer, user_agent) NOT IN
+             (SELECT peer, user_agent FROM clients WHERE account_id = :account_id AND key_id = :key
+              ORDER BY last_used_at DESC LIMIT :limit)",
+        named_params! { ":key": key, ":limit": MAX_CLIENTS_PER_KEY },
+    )?;
     // Do not report a new client if older clients had to be evicted for it: a client that sends a new user agent with
     // each request must not fill the activity list.
     if evicted == 0 {
         let audit = AuditContext { actor: Actor::System, peer: client.peer, user_agent: client.user_agent.clone() };
-        activity::insert(connection, &client.key, client.first, &audit, &ActivityEvent::NewClient)?;
+        activity::insert(scope, &client.key, client.first, &audit, &ActivityEvent::NewClient)?;
     }
     Ok(())
 }
 
-pub(super) fn load_usage(connection: &mut Connection, key_id: KeyId, since: Timestamp) -> rusqlite::Result<KeyUsage> {
-    let transaction = connection.transaction()?;
-    let hours = transaction
-        .prepare_cached(
-            "SELECT hour, outcome, requests FROM usage WHERE key_id = ?1 AND hour >= ?2 ORDER BY hour, outcome",
-        )?
-        .query_map(params![key_id.as_str(), since.as_millis().div_euclid(MILLIS_PER_HOUR)], |row| {
+pub(super) fn load_usage(scope: AccountScope<'_>, key_id: KeyId, since: Timestamp) -> rusqlite::Result<KeyUsage> {
+    let hours = scope.query_all(
+        "SELECT hour, outcome, requests FROM usage
+         WHERE account_id = :account_id AND key_id = :key AND hour >= :since ORDER BY hour, outcome",
+        named_params! { ":key": key_id.as_str(), ":since": since.as_millis().div_euclid(MILLIS_PER_HOUR) },
+        |row| {
             Ok(HourlyUsage {
                 hour: timestamp_from_millis(0, row.get::<_, i64>(0)?.saturating_mul(MILLIS_PER_HOUR))?,
                 outcome: read_enum(row, 1)?,
                 requests: row.get::<_, i64>(2)?.cast_unsigned(),
             })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    let clients = transaction
-        .prepare_cached(
-            "SELECT peer, user_agent, first_used_at, last_used_at, requests FROM clients WHERE key_id = ?1
-             ORDER BY last_used_at DESC, peer, user_agent",
-        )?
-        .query_map([key_id.as_str()], read_client)?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(KeyUsage { key_id, hours, sources: clients })
+        },
+    )?;
+    let sources = scope.query_all(
+        "SELECT peer, user_agent, first_used_at, last_used_at, requests FROM clients
+         WHERE account_id = :account_id AND key_id = :key ORDER BY last_used_at DESC, peer, user_agent",
+        named_params! { ":key": key_id.as_str() },
+        read_client,
+    )?;
+    Ok(KeyUsage { key_id, hours, sources })
 }
 
 pub(super) fn load_accepted(
-    connection: &Connection,
+    scope: AccountScope<'_>,
     ids: &[KeyId],
     hours: &RangeInclusive<i64>,
 ) -> rusqlite::Result<Vec<HourlyCount>> {
     let outcome = Decision::Accepted;
-    connection
-        .prepare_cached(
-            "SELECT key_id, hour, requests FROM usage
-             WHERE key_id IN (SELECT value FROM json_each(?1)) AND hour BETWEEN ?2 AND ?3 AND outcome = ?4",
-        )?
-        .query_map(params![to_json_array(ids)?, hours.start(), hours.end(), outcome.as_ref()], |row| {
+    scope.query_all(
+        "SELECT key_id, hour, requests FROM usage
+         WHERE account_id = :account_id AND key_id IN (SELECT value FROM json_each(:ids))
+         AND hour BETWEEN :first AND :last AND outcome = :outcome",
+        named_params! {
+            ":ids": to_json_array(ids)?,
+            ":first": hours.start(),
+            ":last": hours.end(),
+            ":outcome": outcome.as_ref(),
+        },
+        |row| {
             let requests = row.get::<_, i64>(2)?.cast_unsigned();
             Ok(HourlyCount { key: read_id(row, 0)?, hour: row.get(1)?, outcome, requests })
-        })?
-        .collect()
+        },
+    )
 }
 
 fn read_client(row: &Row<'_>) -> rusqlite::Result<KeyClient> {
@@ -178,26 +204,30 @@ fn read_client(row: &Row<'_>) -> rusqlite::Result<KeyClient> {
     })
 }
 
-/// Deletes a batch of data older than `oldest` and returns whether there may be more. An activity entry is deleted only
+/// Deletes a batch of an account's data older than `oldest` and returns whether there may be more. An activity entry is deleted only
 /// together with the entries written before it. So an entry that was written while the clock was behind is not deleted
 /// early, but together with its neighbors.
 pub(super) fn delete_slice_before(
-    connection: &mut Connection,
+    scope: AccountScope<'_>,
     oldest: Timestamp,
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
     const MAX_DELETED_ROWS: i64 = 5_000;
     let (millis, hour) = (oldest.as_millis(), oldest.as_millis().div_euclid(MILLIS_PER_HOUR));
-    let transaction = connection.transaction()?;
-    let usage = "DELETE FROM usage WHERE (key_id, hour, outcome) IN
-        (SELECT key_id, hour, outcome FROM usage WHERE hour < ?1 LIMIT ?2)";
-    let clients = "DELETE FROM clients WHERE (key_id, peer, user_agent) IN
-        (SELECT key_id, peer, user_agent FROM clients WHERE last_used_at < ?1 LIMIT ?2)";
-    let activity = "DELETE FROM activity WHERE id IN (SELECT id FROM activity WHERE at < ?1 AND id <
-            coalesce((SELECT id FROM activity WHERE at BETWEEN ?1 AND ?3 ORDER BY id LIMIT 1), ?4) LIMIT ?2)";
-    let usage = transaction.execute(usage, [hour, MAX_DELETED_ROWS])?;
-    let clients = transaction.execute(clients, [millis, MAX_DELETED_ROWS])?;
-    let activity = transaction.execute(activity, [millis, MAX_DELETED_ROWS, now.as_millis(), i64::MAX])?;
-    transaction.commit()?;
+    let usage = "DELETE FROM usage WHERE account_id = :account_id AND (key_id, hour, outcome) IN
+        (SELECT key_id, hour, outcome FROM usage WHERE account_id = :account_id AND hour < :oldest LIMIT :limit)";
+    let clients = "DELETE FROM clients WHERE account_id = :account_id AND (key_id, peer, user_agent) IN
+        (SELECT key_id, peer, user_agent FROM clients
+         WHERE account_id = :account_id AND last_used_at < :oldest LIMIT :limit)";
+    let activity = "DELETE FROM activity WHERE account_id = :account_id AND id IN (
+        SELECT id FROM activity WHERE account_id = :account_id AND at < :oldest AND id < coalesce(
+            (SELECT id FROM activity WHERE account_id = :account_id AND at BETWEEN :oldest AND :now ORDER BY id LIMIT 1),
+            :last) LIMIT :limit)";
+    let usage = scope.execute(usage, named_params! { ":oldest": hour, ":limit": MAX_DELETED_ROWS })?;
+    let clients = scope.execute(clients, named_params! { ":oldest": millis, ":limit": MAX_DELETED_ROWS })?;
+    let activity = scope.execute(
+        activity,
+        named_params! { ":oldest": millis, ":now": now.as_millis(), ":last": i64::MAX, ":limit": MAX_DELETED_ROWS },
+    )?;
     Ok(usage.max(clients).max(activity) as i64 == MAX_DELETED_ROWS)
 }

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
 use ulkeys_api::ActivityKind;
-use ulkeys_domain::{KeyAuthInfo, KeyId, KeyName, KeyRecord};
+use ulkeys_domain::{AccountId, KeyAuthInfo, KeyId, KeyName, KeyRecord};
 use ulkeys_store::{Committed, KeyChanges, KnownKeys as _, Revision, StoredKey, WriteError};
 
 use crate::fixture::KeyFixture;
@@ -54,11 +54,20 @@ async fn write_returns_new_state_of_key_and_its_revision(store: &KeyFixture) {
     let renamed = store.rename(&key.id, name("new"), at(2), audit()).await.expect("renamed");
     let revoked = store.revoke(&key.id, at(3), audit()).await.expect("revoked");
     let mut info = KeyAuthInfo::from(&key);
-    assert_eq!(inserted.change, Some(StoredKey { hash, info: info.clone(), revision: inserted.revision }));
+    assert_eq!(
+        inserted.change,
+        Some(StoredKey { account: AccountId::EMBEDDED, hash, info: info.clone(), revision: inserted.revision })
+    );
     info.name = name("new");
-    assert_eq!(renamed.change, Some(StoredKey { hash, info: info.clone(), revision: renamed.revision }));
+    assert_eq!(
+        renamed.change,
+        Some(StoredKey { account: AccountId::EMBEDDED, hash, info: info.clone(), revision: renamed.revision })
+    );
     info.revoked_at = Some(at(3));
-    assert_eq!(revoked.change, Some(StoredKey { hash, info, revision: revoked.revision }));
+    assert_eq!(
+        revoked.change,
+        Some(StoredKey { account: AccountId::EMBEDDED, hash, info, revision: revoked.revision })
+    );
     assert!(Revision::default() < inserted.revision, "the default is the revision of a new store");
     assert!(inserted.revision < renamed.revision && renamed.revision < revoked.revision);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ulkeys_api::DatabaseProblem;
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::{KeyName, KeyRecord};
+use ulkeys_domain::{AccountId, KeyName, KeyRecord};
 use ulkeys_store::{
     HourlyCount, KeyChanges, KeyRepository as _, KnownKeys as _, Revocation, StoredKey, UsageBatch, WriteError,
     WriteResult,
@@ -14,21 +14,21 @@ use ulkeys_store::{
 use crate::fixture::KeyStore as _;
 use crate::key_index::KeyIndex;
 use crate::keys::{at, audit, insert, new_key};
-use crate::memory::{Failure, MemoryStore};
+use crate::memory::{Failure, MemoryAccount, MemoryStore};
 
 /// The failures after which nothing is stored.
 const WITHOUT_COMMIT: [(Failure, DatabaseProblem); 2] =
     [(Failure::Full, DatabaseProblem::Full), (Failure::Busy, DatabaseProblem::Locked)];
 
 /// Returns a store with one key, and an index of its keys.
-async fn store_with_key() -> (Arc<MemoryStore>, KeyRecord, Arc<KeyIndex>) {
-    let (store, index) = (Arc::new(MemoryStore::default()), Arc::<KeyIndex>::default());
+async fn store_with_key() -> (Arc<MemoryAccount>, KeyRecord, Arc<KeyIndex>) {
+    let (store, index) = (Arc::<MemoryStore>::default().account(AccountId::EMBEDDED), Arc::<KeyIndex>::default());
     let (key, _) = insert(&store, "key", 1).await;
     index.start_at(store.snapshot(index.visitor()).await.expect("read"));
     (store, key, index)
 }
 
-async fn new_changes(store: &MemoryStore, index: &Arc<KeyIndex>) -> Vec<StoredKey> {
+async fn new_changes(store: &MemoryAccount, index: &Arc<KeyIndex>) -> Vec<StoredKey> {
     let KeyChanges { stored, removed, is_from_outside, .. } =
         store.changes_since(index.revision(), index.clone()).await.expect("read");
     assert_eq!((removed, is_from_outside), (vec![], false));
@@ -47,7 +47,7 @@ fn requests(key: &KeyRecord, requests: u64) -> Arc<UsageBatch> {
     Arc::new(UsageBatch { last_used: vec![(key.id, at(8))], counts: vec![count], ..UsageBatch::empty() })
 }
 
-async fn counted_requests(store: &MemoryStore, key: &KeyRecord) -> u64 {
+async fn counted_requests(store: &MemoryAccount, key: &KeyRecord) -> u64 {
     store.key_usage(&key.id, at(0)).await.expect("read").hours.iter().map(|hour| hour.requests).sum()
 }
 

@@ -49,6 +49,21 @@ pub(crate) struct Fixture<S: ?Sized, A: ?Sized> {
 /// The fixture of the cases that concern keys.
 pub(crate) type KeyFixture = Fixture<dyn KeyStore, dyn KeyRepository>;
 
+/// An empty store with two accounts.
+pub(crate) struct TwoAccounts<S: ?Sized, A: ?Sized> {
+    pub(crate) store: Arc<S>,
+    /// The account of the embedded service.
+    pub(crate) one: Arc<A>,
+    pub(crate) two: Arc<A>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// The fixture of the cases that concern the keys of two accounts.
+pub(crate) type TwoKeyAccounts = TwoAccounts<dyn KeyStore, dyn KeyRepository>;
+
+/// The fixture of the cases that concern all data of two accounts.
+pub(crate) type TwoStoreAccounts = TwoAccounts<dyn Store, dyn AccountStore>;
+
 /// The fixture of all other cases.
 pub(crate) type StoreFixture = Fixture<dyn Store, dyn AccountStore>;
 
@@ -77,6 +92,39 @@ pub(crate) fn sqlite_keys() -> KeyFixture {
 }
 
 pub(crate) fn memory_keys() -> KeyFixture {
-    let store = Arc::new(MemoryStore::default());
-    Fixture { account: store.clone(), store, _folder: None }
+    let store = Arc::<MemoryStore>::default();
+    Fixture { account: store.account(AccountId::EMBEDDED), store, _folder: None }
+}
+
+pub(crate) fn second_account() -> AccountId {
+    AccountId::new(2).expect("positive")
+}
+
+/// Nothing in the program creates an account yet, so the second one is added with SQL.
+fn open_sqlite_with_second_account() -> (Arc<SqliteStore>, Option<tempfile::TempDir>) {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("keys.db");
+    drop(SqliteStore::open(&path).expect("new database"));
+    let database = rusqlite::Connection::open(&path).expect("opened");
+    database.execute("INSERT INTO accounts (id) VALUES (?1)", [second_account().get()]).expect("inserted");
+    drop(database);
+    (Arc::new(SqliteStore::open(&path).expect("opened")), Some(folder))
+}
+
+pub(crate) fn sqlite_accounts() -> TwoStoreAccounts {
+    let (store, _folder) = open_sqlite_with_second_account();
+    let [one, two] = [AccountId::EMBEDDED, second_account()].map(|id| store.account(id));
+    TwoAccounts { store, one, two, _folder }
+}
+
+pub(crate) fn sqlite_key_accounts() -> TwoKeyAccounts {
+    let (store, _folder) = open_sqlite_with_second_account();
+    let [one, two] = [AccountId::EMBEDDED, second_account()].map(|id| store.account(id));
+    TwoAccounts { store, one, two, _folder }
+}
+
+pub(crate) fn memory_key_accounts() -> TwoKeyAccounts {
+    let store = Arc::<MemoryStore>::default();
+    let (one, two) = (store.account(AccountId::EMBEDDED), store.account(second_account()));
+    TwoAccounts { store, one, two, _folder: None }
 }

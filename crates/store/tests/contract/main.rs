@@ -17,6 +17,7 @@ macro_rules! contract_cases {
     };
 }
 
+mod accounts;
 mod change_feed;
 mod failures;
 mod fixture;

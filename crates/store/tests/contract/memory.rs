@@ -1,7 +1,7 @@
 //! A store of keys in memory, for the contract tests. It can fail on demand.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::RangeInclusive;
+use std::ops::{Deref, RangeInclusive};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,7 +12,8 @@ use ulkeys_api::{
 };
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{
-    AttentionThresholds, CLOCK_TOLERANCE, KeyHash, KeyId, KeyName, KeyRecord, Timestamp, normalize_for_search,
+    AccountId, AttentionThresholds, CLOCK_TOLERANCE, KeyHash, KeyId, KeyName, KeyRecord, Timestamp,
+    normalize_for_search,
 };
 use ulkeys_store::{
     AuditContext, ClientUsage, Committed, CursorValue, HourlyCount, KeyChanges, KeyCursor, KeyPage, KeyQuery,
@@ -33,10 +34,17 @@ pub(crate) enum Failure {
     AfterCommit,
 }
 
+/// The keys of all accounts.
 #[derive(Default)]
 pub(crate) struct MemoryStore {
     state: Mutex<State>,
     next_failure: Mutex<Option<Failure>>,
+}
+
+/// The keys of one account. It dereferences to the store.
+pub(crate) struct MemoryAccount {
+    store: Arc<MemoryStore>,
+    id: AccountId,
 }
 
 #[derive(Default)]
@@ -45,20 +53,26 @@ struct State {
     keys: Vec<MemoryKey>,
     /// The last change to any key.
     revision: Revision,
-    activity: Vec<(ActivityKind, ActivityEntry)>,
-    /// The number of requests by key, hour, and outcome.
-    hours: BTreeMap<(KeyId, i64, String), HourlyUsage>,
-    clients: BTreeMap<KeyId, Vec<KeyClient>>,
+    activity: Vec<(AccountId, ActivityKind, ActivityEntry)>,
+    /// The number of requests by account, key, hour, and outcome.
+    hours: BTreeMap<(AccountId, KeyId, i64, String), HourlyUsage>,
+    clients: BTreeMap<(AccountId, KeyId), Vec<KeyClient>>,
     batches: HashSet<UsageBatchId>,
 }
 
 struct MemoryKey {
+    account: AccountId,
     record: KeyRecord,
     hash: KeyHash,
     revision: Revision,
 }
 
 impl MemoryStore {
+    /// Returns the keys of an account.
+    pub(crate) fn account(self: &Arc<Self>, id: AccountId) -> Arc<MemoryAccount> {
+        Arc::new(MemoryAccount { store: Arc::clone(self), id })
+    }
+
     /// Makes the next write fail.
     pub(crate) fn fail_next_write(&self, failure: Failure) {
         *self.next_failure.lock() = Some(failure);
@@ -80,6 +94,20 @@ impl MemoryStore {
         }
     }
 
+    fn read(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+}
+
+impl Deref for MemoryAccount {
+    type Target = MemoryStore;
+
+    fn deref(&self) -> &MemoryStore {
+        &self.store
+    }
+}
+
+impl MemoryAccount {
     /// Changes a key. `work` returns its result, and the position of the key and the activity if it changed the key.
     fn write_key<T>(
         &self,
@@ -88,7 +116,7 @@ impl MemoryStore {
         work: impl FnOnce(&mut State) -> std::result::Result<(T, Option<(usize, ActivityEvent)>), WriteError>,
     ) -> WriteResult<T> {
         self.write(|state| {
-            let actor = audit.actor.key_id().map(|id| state.find(id));
+            let actor = audit.actor.key_id().map(|id| state.find(self.id, id));
             if actor.is_some_and(|position| position.is_none_or(|actor| !state.is_active(actor))) {
                 return Err(WriteError::ActorRevoked);
             }
@@ -97,27 +125,32 @@ impl MemoryStore {
                 state.revision.0 += 1;
                 state.keys[position].revision = state.revision;
                 let id = state.keys[position].record.id;
-                state.add_activity(Some(id), at, audit.peer.to_string(), &audit.user_agent, event);
+                state.add_activity(self.id, Some(id), at, audit.peer.to_string(), &audit.user_agent, event);
                 state.keys[position].to_stored()
             });
             Ok(Committed { value, revision: state.revision, change })
         })
     }
-
-    fn read(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
-    }
 }
 
 impl MemoryKey {
     fn to_stored(&self) -> StoredKey {
-        StoredKey { hash: self.hash, info: (&self.record).into(), revision: self.revision }
+        StoredKey { account: self.account, hash: self.hash, info: (&self.record).into(), revision: self.revision }
     }
 }
 
 impl State {
-    fn find(&self, id: &KeyId) -> Option<usize> {
-        self.keys.iter().position(|key| key.record.id == *id)
+    fn find(&self, account: AccountId, id: &KeyId) -> Option<usize> {
+        self.keys.iter().position(|key| key.account == account && key.record.id == *id)
+    }
+
+    fn keys_of(&self, account: AccountId) -> impl Iterator<Item = &MemoryKey> {
+        self.keys.iter().filter(move |key| key.account == account)
+    }
+
+    /// Returns the account to which usage of a key belongs.
+    fn account_of_usage(&self, id: Option<KeyId>) -> AccountId {
+        self.keys.iter().find(|key| Some(key.record.id) == id).map_or(AccountId::EMBEDDED, |key| key.account)
     }
 
     fn is_active(&self, position: usize) -> bool {
@@ -126,13 +159,21 @@ impl State {
 
     /// Returns the record of a key, with the key that replaces it.
     fn record(&self, key: &MemoryKey) -> KeyRecord {
-        let successors = self.keys.iter().map(|later| &later.record);
+        let successors = self.keys_of(key.account).map(|later| &later.record);
         let successors = successors.filter(|later| later.replaces == Some(key.record.id));
         let newest = successors.max_by_key(|later| later.revoked_at.is_none());
         KeyRecord { replaced_by: newest.map(|later| later.id), ..key.record.clone() }
     }
 
-    fn add_activity(&mut self, key: Option<KeyId>, at: Timestamp, peer: String, agent: &str, what: ActivityEvent) {
+    fn add_activity(
+        &mut self,
+        account: AccountId,
+        key: Option<KeyId>,
+        at: Timestamp,
+        peer: String,
+        agent: &str,
+        what: ActivityEvent,
+    ) {
         let kind = match what {
             ActivityEvent::Created { .. } => ActivityKind::Created,
             ActivityEvent::Renamed { .. } => ActivityKind::Renamed,
@@ -143,11 +184,12 @@ impl State {
         };
         let (id, agent) = (self.activity.len() as u64 + 1, named(agent));
         let entry = ActivityEntry { id, what, key_id: key, key_name: None, key_prefix: None, at, peer, agent };
-        self.activity.push((kind, entry));
+        self.activity.push((account, kind, entry));
     }
 
     fn record_client(&mut self, client: &ClientUsage) {
-        let known = self.clients.entry(client.key).or_default();
+        let account = self.account_of_usage(Some(client.key));
+        let known = self.clients.entry((account, client.key)).or_default();
         let (peer, agent) = (client.peer.to_string(), named(&client.user_agent));
         if let Some(known) = known.iter_mut().find(|known| known.peer == peer && known.agent == agent) {
             known.last_used_at = known.last_used_at.max(client.last);
@@ -160,7 +202,14 @@ impl State {
         let has_space = known.len() <= MAX_CLIENTS_PER_KEY as usize;
         known.truncate(MAX_CLIENTS_PER_KEY as usize);
         if has_space {
-            self.add_activity(Some(client.key), client.first, peer, &client.user_agent, ActivityEvent::NewClient);
+            self.add_activity(
+                account,
+                Some(client.key),
+                client.first,
+                peer,
+                &client.user_agent,
+                ActivityEvent::NewClient,
+            );
         }
     }
 
@@ -168,7 +217,7 @@ impl State {
         let RejectedRequests { key, outcome, requests, last, .. } = *rejected;
         let hour = |at: Timestamp| at.as_millis().div_euclid(MILLIS_PER_HOUR);
         let peer = rejected.peer.to_string();
-        for (_, entry) in &mut self.activity {
+        for (.., entry) in &mut self.activity {
             let is_same = entry.key_id == key && entry.peer == peer && hour(entry.at) == hour(rejected.first);
             match &mut entry.what {
                 ActivityEvent::Rejected { outcome: known, requests, last_at } if is_same && *known == outcome => {
@@ -181,7 +230,8 @@ impl State {
             }
         }
         let what = ActivityEvent::Rejected { outcome, requests, last_at: last };
-        self.add_activity(key, rejected.first, peer, &rejected.user_agent, what);
+        let account = self.account_of_usage(key);
+        self.add_activity(account, key, rejected.first, peer, &rejected.user_agent, what);
     }
 }
 
@@ -228,7 +278,9 @@ impl KeyStore for MemoryStore {
             for count in &batch.counts {
                 let hour = Timestamp::from_millis(count.hour * MILLIS_PER_HOUR).expect("in range");
                 let usage = HourlyUsage { hour, outcome: count.outcome, requests: 0 };
-                let total = state.hours.entry((count.key, count.hour, count.outcome.to_string())).or_insert(usage);
+                let account = state.account_of_usage(Some(count.key));
+                let place = (account, count.key, count.hour, count.outcome.to_string());
+                let total = state.hours.entry(place).or_insert(usage);
                 total.requests += count.requests;
             }
             batch.clients.iter().for_each(|client| state.record_client(client));
@@ -243,13 +295,14 @@ impl KeyStore for MemoryStore {
 }
 
 #[async_trait]
-impl KeyRepository for MemoryStore {
+impl KeyRepository for MemoryAccount {
     async fn insert(&self, key: KeyRecord, hash: KeyHash, audit: AuditContext) -> WriteResult<()> {
         self.write_key(key.created_at, &audit, |state| {
-            if state.keys.iter().any(|known| known.record.id == key.id || known.hash == hash) {
+            if state.find(self.id, &key.id).is_some() || state.keys.iter().any(|known| known.hash == hash) {
                 return Err(WriteError::Conflict);
             }
-            state.keys.push(MemoryKey { record: key.clone(), hash, revision: Revision::default() });
+            let (account, revision) = (self.id, Revision::default());
+            state.keys.push(MemoryKey { account, record: key.clone(), hash, revision });
             let created = ActivityEvent::Created { by: audit.actor.key_id().copied() };
             Ok(((), Some((state.keys.len() - 1, created))))
         })
@@ -257,23 +310,23 @@ impl KeyRepository for MemoryStore {
 
     async fn get_key(&self, id: &KeyId) -> Result<Option<KeyRecord>> {
         let state = self.read();
-        Ok(state.find(id).map(|position| state.record(&state.keys[position])))
+        Ok(state.find(self.id, id).map(|position| state.record(&state.keys[position])))
     }
 
     async fn get_keys(&self, ids: Vec<KeyId>) -> Result<Vec<KeyRecord>> {
         let state = self.read();
-        let found = state.keys.iter().filter(|key| ids.contains(&key.record.id));
+        let found = state.keys_of(self.id).filter(|key| ids.contains(&key.record.id));
         Ok(found.map(|key| state.record(key)).collect())
     }
 
     async fn list_active(&self, after: Option<(Timestamp, KeyId)>, limit: u32) -> Result<Vec<KeyRecord>> {
         let state = self.read();
-        let active = state.keys.iter().filter(|key| key.record.revoked_at.is_none());
+        let active = state.keys_of(self.id).filter(|key| key.record.revoked_at.is_none());
         let mut active: Vec<_> = active.map(|key| state.record(key)).collect();
         active.sort_by_key(|key| key.created_at);
         active.reverse();
-        let after = after.map(|(at, id)| (at, state.find(&id)));
-        active.retain(|key| after.is_none_or(|after| (key.created_at, state.find(&key.id)) < after));
+        let after = after.map(|(at, id)| (at, state.find(self.id, &id)));
+        active.retain(|key| after.is_none_or(|after| (key.created_at, state.find(self.id, &key.id)) < after));
         active.truncate(limit as usize);
         Ok(active)
     }
@@ -287,7 +340,7 @@ impl KeyRepository for MemoryStore {
         };
         let possible = |used: Option<Timestamp>| used.filter(|at| *at <= query.thresholds.latest);
         let state = self.read();
-        let mut found: Vec<_> = state.keys.iter().map(|key| state.record(key)).collect();
+        let mut found: Vec<_> = state.keys_of(self.id).map(|key| state.record(key)).collect();
         found.retain(|key| match query.status {
             KeyStatus::All => true,
             KeyStatus::Active => key.revoked_at.is_none(),
@@ -313,9 +366,9 @@ impl KeyRepository for MemoryStore {
             _ => None,
         };
         if let Some(KeyCursor { value: last, id }) = &query.after {
-            let last = (Some(last.clone()), state.find(id));
+            let last = (Some(last.clone()), state.find(self.id, id));
             found.retain(|key| {
-                let position = (value(key), state.find(&key.id));
+                let position = (value(key), state.find(self.id, &key.id));
                 if query.sort.descending { position < last } else { position > last }
             });
         }
@@ -330,8 +383,9 @@ impl KeyRepository for MemoryStore {
 
     async fn count_keys(&self, thresholds: AttentionThresholds) -> Result<KeyCounts> {
         let state = self.read();
-        let count =
-            |matches: &dyn Fn(&KeyRecord) -> bool| state.keys.iter().filter(|key| matches(&key.record)).count() as u64;
+        let count = |matches: &dyn Fn(&KeyRecord) -> bool| {
+            state.keys_of(self.id).filter(|key| matches(&key.record)).count() as u64
+        };
         Ok(KeyCounts {
             active: count(&|key| key.revoked_at.is_none()),
             attention: count(&|key| !thresholds.reasons(key).is_empty()),
@@ -341,7 +395,7 @@ impl KeyRepository for MemoryStore {
 
     async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, audit: AuditContext) -> WriteResult<KeyRecord> {
         self.write_key(at, &audit, |state| {
-            let found = state.find(id).filter(|position| state.is_active(*position));
+            let found = state.find(self.id, id).filter(|position| state.is_active(*position));
             let position = found.ok_or(WriteError::NotFound)?;
             let old = std::mem::replace(&mut state.keys[position].record.name, name.clone());
             let renamed = state.record(&state.keys[position]);
@@ -354,7 +408,7 @@ impl KeyRepository for MemoryStore {
 
     async fn revoke(&self, id: &KeyId, at: Timestamp, audit: AuditContext) -> WriteResult<Revocation> {
         self.write_key(at, &audit, |state| {
-            let position = state.find(id).ok_or(WriteError::NotFound)?;
+            let position = state.find(self.id, id).ok_or(WriteError::NotFound)?;
             let is_new = state.is_active(position);
             let at = *state.keys[position].record.revoked_at.get_or_insert(at);
             let change = (position, ActivityEvent::Revoked { by: audit.actor.key_id().copied() });
@@ -364,20 +418,20 @@ impl KeyRepository for MemoryStore {
 
     async fn key_usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage> {
         let state = self.read();
-        let first = (*id, since.as_millis().div_euclid(MILLIS_PER_HOUR), String::new());
-        let hours = state.hours.range(first..).take_while(|((key, ..), _)| key == id);
+        let first = (self.id, *id, since.as_millis().div_euclid(MILLIS_PER_HOUR), String::new());
+        let hours = state.hours.range(first..).take_while(|((account, key, ..), _)| (account, key) == (&self.id, id));
         let hours = hours.map(|(_, usage)| usage.clone()).collect();
-        let mut sources = state.clients.get(id).cloned().unwrap_or_default();
+        let mut sources = state.clients.get(&(self.id, *id)).cloned().unwrap_or_default();
         sources.sort_by_key(|client| std::cmp::Reverse(client.last_used_at));
         Ok(KeyUsage { key_id: *id, hours, sources })
     }
 
     async fn accepted_requests(&self, ids: Vec<KeyId>, hours: RangeInclusive<i64>) -> Result<Vec<HourlyCount>> {
         let state = self.read();
-        let matching = state.hours.iter().filter(|((key, hour, _), usage)| {
-            ids.contains(key) && hours.contains(hour) && usage.outcome == Decision::Accepted
+        let matching = state.hours.iter().filter(|((account, key, hour, _), usage)| {
+            *account == self.id && ids.contains(key) && hours.contains(hour) && usage.outcome == Decision::Accepted
         });
-        let count = |((key, hour, _), usage): (&(KeyId, i64, String), &HourlyUsage)| HourlyCount {
+        let count = |((_, key, hour, _), usage): (&(AccountId, KeyId, i64, String), &HourlyUsage)| HourlyCount {
             key: *key,
             hour: *hour,
             outcome: usage.outcome,
@@ -394,16 +448,17 @@ impl KeyRepository for MemoryStore {
         limit: u32,
     ) -> Result<ActivityPage> {
         let state = self.read();
-        let matching = state.activity.iter().rev().filter(|(entry_kind, entry)| {
-            key.is_none_or(|key| entry.key_id == Some(key))
+        let matching = state.activity.iter().rev().filter(|(account, entry_kind, entry)| {
+            *account == self.id
+                && key.is_none_or(|key| entry.key_id == Some(key))
                 && kind.is_none_or(|kind| *entry_kind == kind)
                 && before.is_none_or(|before| entry.id < before)
         });
-        let mut entries: Vec<_> = matching.map(|(_, entry)| entry.clone()).collect();
+        let mut entries: Vec<_> = matching.map(|(.., entry)| entry.clone()).collect();
         let has_more = entries.len() > limit as usize;
         entries.truncate(limit as usize);
         for entry in &mut entries {
-            if let Some(position) = entry.key_id.and_then(|id| state.find(&id)) {
+            if let Some(position) = entry.key_id.and_then(|id| state.find(self.id, &id)) {
                 let record = &state.keys[position].record;
                 entry.key_name = Some(record.name.as_str().to_owned());
                 entry.key_prefix = Some(record.prefix.as_str().to_owned());

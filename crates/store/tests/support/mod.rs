@@ -15,7 +15,7 @@ use ulkeys_domain::{
     AccountId, Actor, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp,
 };
 use ulkeys_store::{
-    AccountStore, AuditContext, KeyChanges, KnownKeys as _, Revocation, SqliteStore, Store as _, StoreError,
+    AccountStore, AuditContext, KeyChanges, KnownKeys as _, Revocation, SqliteStore, Store as _, StoreError, StoredKey,
     WriteResult,
 };
 
@@ -115,7 +115,11 @@ impl FollowedStore {
     }
 
     pub(crate) fn lookup(&self, hash: &KeyHash) -> Option<KeyAuthInfo> {
-        self.index.get(hash).map(|key| key.info)
+        self.lookup_stored(hash).map(|key| key.info)
+    }
+
+    pub(crate) fn lookup_stored(&self, hash: &KeyHash) -> Option<StoredKey> {
+        self.index.get(hash)
     }
 }
 

@@ -1,53 +1,64 @@
-//! Reads training runs. A read that needs several statements uses one transaction for a consistent result.
+//! Reads training runs.
 
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
 use ulkeys_api::ResourceCounts;
-use ulkeys_domain::KeyId;
 use ulkeys_domain::training::{
     Checkpoint, CheckpointId, Console, ConsoleChunk, Epoch, EpochDetails, FileName, ModelId, ModelRef, RunDetails,
     RunId, RunStatus, RunSummary, Slug, StartedRun,
 };
+use ulkeys_domain::{AccountId, KeyId};
 
-use crate::sqlite::rows::{read_enum, read_optional_time, read_text, read_time, unreadable_column};
+use crate::sqlite::account_scope::AccountScope;
+use crate::sqlite::rows::{read_account, read_enum, read_optional_time, read_text, read_time, unreadable_column};
 use crate::{StoredBytes, TrainingBytes};
 
-const SUMMARY_SELECT: &str = "SELECT runs.id, model_id, project, slug, status, planned_epochs,
-    (SELECT count(*) FROM epochs WHERE run_id = runs.id), device, started_at, last_event_at, ended_at, error,
-    EXISTS (SELECT 1 FROM checkpoints WHERE run_id = runs.id AND state = 'saved'), results_dropped
-    FROM runs JOIN models ON models.id = model_id";
-const CHECKPOINT_SELECT: &str = "SELECT id, filename, size, state, key_id, uploaded_at FROM checkpoints";
+const SUMMARY_COLUMNS: &str = "runs.id, model_id, project, slug, status, planned_epochs,
+    (SELECT count(*) FROM epochs WHERE account_id = runs.account_id AND run_id = runs.id), device, started_at,
+    last_event_at, ended_at, error, EXISTS (SELECT 1 FROM checkpoints
+        WHERE account_id = runs.account_id AND run_id = runs.id AND state = 'saved'), results_dropped";
+const RUNS_WITH_MODEL: &str = "runs JOIN models ON models.account_id = runs.account_id AND models.id = model_id";
+const CHECKPOINT_SELECT: &str = "SELECT id, filename, size, state, key_id, uploaded_at FROM checkpoints
+    WHERE account_id = :account_id AND run_id = :run";
 
-/// Returns the number of projects and the number of models in all projects.
-pub(in crate::sqlite) fn count_resources(connection: &Connection) -> rusqlite::Result<ResourceCounts> {
-    connection.query_row("SELECT count(DISTINCT project), count(*) FROM models", [], |row| {
-        let count = |column| row.get(column).map(i64::cast_unsigned);
-        Ok(ResourceCounts { projects: count(0)?, models: count(1)?, datasets: 0 })
-    })
+/// Returns the number of projects and the number of models in all projects, for each account that has models.
+pub(in crate::sqlite) fn count_resources(
+    connection: &Connection,
+) -> rusqlite::Result<FxHashMap<AccountId, ResourceCounts>> {
+    connection
+        .prepare_cached("SELECT account_id, count(DISTINCT project), count(*) FROM models GROUP BY account_id")?
+        .query_map([], |row| {
+            let count = |column| row.get(column).map(i64::cast_unsigned);
+            Ok((read_account(row, 0)?, ResourceCounts { projects: count(1)?, models: count(2)?, datasets: 0 }))
+        })?
+        .collect()
 }
 
 /// Returns the identifier, the project, and the slug of a model.
-pub(super) fn find_model(connection: &Connection, id: &ModelId) -> rusqlite::Result<Option<(ModelId, Slug, Slug)>> {
-    let select = "SELECT id, project, slug FROM models WHERE id = ?1";
+pub(super) fn find_model(scope: AccountScope<'_>, id: &ModelId) -> rusqlite::Result<Option<(ModelId, Slug, Slug)>> {
+    let select = "SELECT id, project, slug FROM models WHERE account_id = :account_id AND id = :id";
     let read = |row: &Row<'_>| {
         Ok((read_text(row, 0, ModelId::parse)?, read_text(row, 1, Slug::parse)?, read_text(row, 2, Slug::parse)?))
     };
-    connection.query_row(select, [id.as_str()], read).optional()
+    scope.query_row(select, named_params! { ":id": id.as_str() }, read).optional()
 }
 
 pub(super) fn find_run(
-    connection: &Connection,
+    scope: AccountScope<'_>,
     target: &ModelRef,
     run: Option<RunId>,
 ) -> rusqlite::Result<Option<StartedRun>> {
     let (place, first, second) = match target {
-        ModelRef::Model(id) => ("models.id = ?1 AND ?2 = ''", id.as_str(), ""),
-        ModelRef::Named { project, name } => ("project = ?1 AND name = ?2", project.as_str(), name.as_str()),
+        ModelRef::Model(id) => ("models.id = :first AND :second = ''", id.as_str(), ""),
+        ModelRef::Named { project, name } => ("project = :first AND name = :second", project.as_str(), name.as_str()),
     };
     let select = format!(
-        "SELECT runs.id, model_id, project, slug, status FROM runs JOIN models ON models.id = model_id
-         WHERE {place} AND (?3 IS NULL OR runs.id = ?3) ORDER BY runs.id DESC LIMIT 1"
+        "SELECT runs.id, model_id, project, slug, status
+         FROM models CROSS JOIN runs ON runs.account_id = models.account_id AND model_id = models.id
+         WHERE models.account_id = :account_id AND {place} AND (:run IS NULL OR runs.id = :run)
+         ORDER BY runs.id DESC LIMIT 1"
     );
     let read = |row: &Row<'_>| {
         Ok(StartedRun {
@@ -58,89 +69,95 @@ pub(super) fn find_run(
             status: read_enum(row, 4)?,
         })
     };
-    connection.prepare_cached(&select)?.query_row(params![first, second, run.map(RunId::get)], read).optional()
+    let parameters = named_params! { ":first": first, ":second": second, ":run": run.map(RunId::get) };
+    scope.query_row(&select, parameters, read).optional()
 }
 
-pub(super) fn run_status(connection: &Connection, run: RunId) -> rusqlite::Result<Option<RunStatus>> {
-    let select = "SELECT status FROM runs WHERE id = ?1";
-    connection.query_row(select, [run.get()], |row| read_enum(row, 0)).optional()
+pub(super) fn run_status(scope: AccountScope<'_>, run: RunId) -> rusqlite::Result<Option<RunStatus>> {
+    let select = "SELECT status FROM runs WHERE account_id = :account_id AND id = :run";
+    scope.query_row(select, named_params! { ":run": run.get() }, |row| read_enum(row, 0)).optional()
 }
 
 pub(super) fn list_runs(
-    connection: &mut Connection,
+    scope: AccountScope<'_>,
     key: Option<&KeyId>,
     before: Option<RunId>,
     limit: u32,
 ) -> rusqlite::Result<Vec<RunSummary>> {
-    let moment = connection.transaction()?;
-    // The runs of one key are found through the index of `run_keys`, newest first; without a key, all runs are read
-    // from their own table.
+    // The runs of one key are found through the primary key of `run_keys`, newest first; without a key, all runs are
+    // read from their own table. In a CROSS JOIN, SQLite reads the tables in this order.
     let (source, condition) = match key {
-        Some(_) => ("JOIN run_keys ON run_id = runs.id", "run_keys.key_id = ?1"),
-        None => ("", "?1 IS NULL"),
+        Some(_) => (
+            "run_keys CROSS JOIN runs ON runs.account_id = run_keys.account_id AND runs.id = run_id
+             JOIN models ON models.account_id = runs.account_id AND models.id = model_id",
+            "run_keys.account_id = :account_id AND run_keys.key_id = :key",
+        ),
+        None => (RUNS_WITH_MODEL, "runs.account_id = :account_id AND :key IS NULL"),
     };
     let select = format!(
-        "{SUMMARY_SELECT} {source} WHERE {condition} AND (?2 IS NULL OR runs.id < ?2) ORDER BY runs.id DESC LIMIT ?3"
+        "SELECT {SUMMARY_COLUMNS} FROM {source} WHERE {condition} AND (:before IS NULL OR runs.id < :before)
+         ORDER BY runs.id DESC LIMIT :limit"
     );
-    let key = key.map(KeyId::as_str);
-    let mut runs = moment
-        .prepare_cached(&select)?
-        .query_map(params![key, before.map(RunId::get), limit], read_summary)?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let parameters = named_params! {
+        ":key": key.map(KeyId::as_str),
+        ":before": before.map(RunId::get),
+        ":limit": limit,
+    };
+    let mut runs: Vec<_> = scope.query_all(&select, parameters, read_summary)?;
     for run in &mut runs {
-        run.key_ids = keys_of_run(&moment, run.run_id)?;
+        run.key_ids = keys_of_run(scope, run.run_id)?;
     }
     Ok(runs)
 }
 
-pub(super) fn find_summaries(connection: &mut Connection, runs: &[RunId]) -> rusqlite::Result<Vec<RunSummary>> {
-    let moment = connection.transaction()?;
-    runs.iter().filter_map(|run| find_summary(&moment, *run).transpose()).collect()
+pub(super) fn find_summaries(scope: AccountScope<'_>, runs: &[RunId]) -> rusqlite::Result<Vec<RunSummary>> {
+    runs.iter().filter_map(|run| find_summary(scope, *run).transpose()).collect()
 }
 
-fn find_summary(connection: &Connection, run: RunId) -> rusqlite::Result<Option<RunSummary>> {
-    let mut select = connection.prepare_cached(&format!("{SUMMARY_SELECT} WHERE runs.id = ?1"))?;
-    let Some(mut summary) = select.query_row([run.get()], read_summary).optional()? else {
+fn find_summary(scope: AccountScope<'_>, run: RunId) -> rusqlite::Result<Option<RunSummary>> {
+    let select = format!(
+        "SELECT {SUMMARY_COLUMNS} FROM {RUNS_WITH_MODEL} WHERE runs.account_id = :account_id AND runs.id = :run"
+    );
+    let found = scope.query_row(&select, named_params! { ":run": run.get() }, read_summary).optional()?;
+    let Some(mut summary) = found else {
         return Ok(None);
     };
-    summary.key_ids = keys_of_run(connection, run)?;
+    summary.key_ids = keys_of_run(scope, run)?;
     Ok(Some(summary))
 }
 
-pub(super) fn open_runs(connection: &mut Connection, limit: u32) -> rusqlite::Result<Vec<RunSummary>> {
-    let moment = connection.transaction()?;
+pub(super) fn open_runs(scope: AccountScope<'_>, limit: u32) -> rusqlite::Result<Vec<RunSummary>> {
     let select = format!(
-        "{SUMMARY_SELECT} WHERE status = 'running' OR (status = 'cancelled' AND last_event_at <= ended_at)
-         ORDER BY last_event_at DESC, runs.id DESC LIMIT ?1"
+        "SELECT {SUMMARY_COLUMNS} FROM {RUNS_WITH_MODEL} WHERE runs.account_id = :account_id
+         AND (status = 'running' OR (status = 'cancelled' AND last_event_at <= ended_at))
+         ORDER BY last_event_at DESC, runs.id DESC LIMIT :limit"
     );
-    let mut runs =
-        moment.prepare_cached(&select)?.query_map([limit], read_summary)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut runs: Vec<_> = scope.query_all(&select, named_params! { ":limit": limit }, read_summary)?;
     for run in &mut runs {
-        run.key_ids = keys_of_run(&moment, run.run_id)?;
+        run.key_ids = keys_of_run(scope, run.run_id)?;
     }
     Ok(runs)
 }
 
-pub(super) fn run_details(connection: &mut Connection, run: RunId) -> rusqlite::Result<Option<RunDetails>> {
-    let moment = connection.transaction()?;
-    let Some(summary) = find_summary(&moment, run)? else {
+pub(super) fn run_details(scope: AccountScope<'_>, run: RunId) -> rusqlite::Result<Option<RunDetails>> {
+    let Some(summary) = find_summary(scope, run)? else {
         return Ok(None);
     };
-    let epochs = moment
-        .prepare_cached(
-            "SELECT epoch, metrics, fitness, best_fitness, key_id, received_at FROM epochs
-             WHERE run_id = ?1 ORDER BY epoch",
-        )?
-        .query_map([run.get()], read_epoch)?
-        .collect::<rusqlite::Result<_>>()?;
-    let checkpoints = moment
-        .prepare_cached(&format!("{CHECKPOINT_SELECT} WHERE run_id = ?1 ORDER BY rowid DESC"))?
-        .query_map([run.get()], read_checkpoint)?
-        .collect::<rusqlite::Result<_>>()?;
-    let select =
-        "SELECT system, train_args, environment, model_info, results, class_names, plots FROM runs WHERE id = ?1";
-    moment
-        .query_row(select, [run.get()], |row| {
+    let epochs = scope.query_all(
+        "SELECT epoch, metrics, fitness, best_fitness, key_id, received_at FROM epochs
+         WHERE account_id = :account_id AND run_id = :run ORDER BY epoch",
+        named_params! { ":run": run.get() },
+        read_epoch,
+    )?;
+    let checkpoints = scope.query_all(
+        &format!("{CHECKPOINT_SELECT} ORDER BY rowid DESC"),
+        named_params! { ":run": run.get() },
+        read_checkpoint,
+    )?;
+    let select = "SELECT system, train_args, environment, model_info, results, class_names, plots FROM runs
+        WHERE account_id = :account_id AND id = :run";
+    scope
+        .query_row(select, named_params! { ":run": run.get() }, |row| {
             Ok(RunDetails {
                 summary,
                 epochs,
@@ -158,48 +175,51 @@ pub(super) fn run_details(connection: &mut Connection, run: RunId) -> rusqlite::
 }
 
 pub(super) fn run_epochs(
-    connection: &mut Connection,
+    scope: AccountScope<'_>,
     run: RunId,
     after: Option<u32>,
     limit: u32,
 ) -> rusqlite::Result<Option<Vec<EpochDetails>>> {
-    let moment = connection.transaction()?;
-    if run_status(&moment, run)?.is_none() {
+    if run_status(scope, run)?.is_none() {
         return Ok(None);
     }
     let read = |row: &Row<'_>| Ok(EpochDetails { epoch: read_epoch(row)?, system: read_json(row, 6)? });
-    moment
-        .prepare_cached(
+    scope
+        .query_all(
             "SELECT epoch, metrics, fitness, best_fitness, key_id, received_at, system FROM epochs
-             WHERE run_id = ?1 AND epoch > coalesce(?2, -1) ORDER BY epoch LIMIT ?3",
-        )?
-        .query_map(params![run.get(), after, limit], read)?
-        .collect::<rusqlite::Result<_>>()
+             WHERE account_id = :account_id AND run_id = :run AND epoch > coalesce(:after, -1)
+             ORDER BY epoch LIMIT :limit",
+            named_params! { ":run": run.get(), ":after": after, ":limit": limit },
+            read,
+        )
         .map(Some)
 }
 
-pub(super) fn run_console(connection: &mut Connection, run: RunId) -> rusqlite::Result<Option<Console>> {
-    let moment = connection.transaction()?;
-    let dropped = "SELECT console_dropped FROM runs WHERE id = ?1";
-    let Some(dropped) = moment.query_row(dropped, [run.get()], |row| row.get(0)).optional()? else {
+pub(super) fn run_console(scope: AccountScope<'_>, run: RunId) -> rusqlite::Result<Option<Console>> {
+    let dropped = "SELECT console_dropped FROM runs WHERE account_id = :account_id AND id = :run";
+    let parameters = named_params! { ":run": run.get() };
+    let Some(dropped) = scope.query_row(dropped, parameters, |row| row.get(0)).optional()? else {
         return Ok(None);
     };
-    let chunks = moment
-        .prepare_cached("SELECT chunk_id, content, key_id FROM console WHERE run_id = ?1 ORDER BY chunk_id")?
-        .query_map([run.get()], |row| {
+    let chunks = scope.query_all(
+        "SELECT chunk_id, content, key_id FROM console
+         WHERE account_id = :account_id AND run_id = :run ORDER BY chunk_id",
+        parameters,
+        |row| {
             let chunk_id: i64 = row.get(0)?;
             let chunk_id = u64::try_from(chunk_id).map_err(|_| unreadable_column(0, Type::Integer))?;
             Ok(ConsoleChunk { chunk_id, content: row.get(1)?, key_id: read_key_id(row, 2)? })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+        },
+    )?;
     Ok(Some(Console { chunks, dropped }))
 }
 
-pub(super) fn saved_checkpoint(connection: &Connection, run: RunId) -> rusqlite::Result<Option<Checkpoint>> {
-    let select = format!("{CHECKPOINT_SELECT} WHERE run_id = ?1 AND state = 'saved' ORDER BY rowid DESC LIMIT 1");
-    connection.query_row(&select, [run.get()], read_checkpoint).optional()
+pub(super) fn saved_checkpoint(scope: AccountScope<'_>, run: RunId) -> rusqlite::Result<Option<Checkpoint>> {
+    let select = format!("{CHECKPOINT_SELECT} AND state = 'saved' ORDER BY rowid DESC LIMIT 1");
+    scope.query_row(&select, named_params! { ":run": run.get() }, read_checkpoint).optional()
 }
 
+/// Returns the checkpoints of all accounts whose files should exist.
 pub(in crate::sqlite) fn checkpoints_with_file(connection: &Connection) -> rusqlite::Result<Vec<CheckpointId>> {
     connection
         .prepare("SELECT id FROM checkpoints WHERE state <> 'replaced'")?
@@ -207,7 +227,7 @@ pub(in crate::sqlite) fn checkpoints_with_file(connection: &Connection) -> rusql
         .collect()
 }
 
-/// Returns the checkpoints whose files must be deleted.
+/// Returns the checkpoints of all accounts whose files must be deleted.
 pub(in crate::sqlite) fn files_to_remove(
     connection: &Connection,
     with_replaced: bool,
@@ -216,18 +236,22 @@ pub(in crate::sqlite) fn files_to_remove(
     connection.prepare(select)?.query_map([with_replaced], read_checkpoint_id)?.collect()
 }
 
-pub(super) fn training_bytes(connection: &Connection, key: Option<&KeyId>) -> rusqlite::Result<TrainingBytes> {
-    let select = "SELECT coalesce(sum(rows), 0), coalesce(sum(files), 0),
-        coalesce(sum(rows) FILTER (WHERE key_id = ?1), 0), coalesce(sum(files) FILTER (WHERE key_id = ?1), 0)
-        FROM training_bytes";
+pub(super) fn training_bytes(scope: AccountScope<'_>, key: Option<&KeyId>) -> rusqlite::Result<TrainingBytes> {
+    // The total and the free pages describe the database, whose size the total limits, so they cover all accounts.
+    let connection = scope.whole_database();
+    let all = "SELECT coalesce(sum(rows), 0), coalesce(sum(files), 0) FROM training_bytes";
+    let of_key = "SELECT coalesce(sum(rows), 0), coalesce(sum(files), 0) FROM training_bytes
+        WHERE account_id = :account_id AND key_id = :key";
     let free = "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size";
     let reusable: i64 = connection.prepare_cached(free)?.query_row([], |row| row.get(0))?;
     let reusable = u64::try_from(reusable).unwrap_or_default();
-    connection.prepare_cached(select)?.query_row([key.map_or("", KeyId::as_str)], |row| {
+    let read = |row: &Row<'_>| {
         let bytes = |column| row.get::<_, i64>(column).map(|bytes| u64::try_from(bytes).unwrap_or_default());
-        let stored = |first| Ok::<_, rusqlite::Error>(StoredBytes { rows: bytes(first)?, files: bytes(first + 1)? });
-        Ok(TrainingBytes { all: stored(0)?, key: stored(2)?, reusable })
-    })
+        Ok(StoredBytes { rows: bytes(0)?, files: bytes(1)? })
+    };
+    let all = connection.prepare_cached(all)?.query_row([], read)?;
+    let key = scope.query_row(of_key, named_params! { ":key": key.map_or("", KeyId::as_str) }, read)?;
+    Ok(TrainingBytes { all, key, reusable })
 }
 
 /// Reads the checkpoint identifier in the first column.
@@ -235,11 +259,12 @@ pub(super) fn read_checkpoint_id(row: &Row<'_>) -> rusqlite::Result<CheckpointId
     read_text(row, 0, CheckpointId::parse)
 }
 
-fn keys_of_run(connection: &Connection, run: RunId) -> rusqlite::Result<Vec<KeyId>> {
-    connection
-        .prepare_cached("SELECT key_id FROM run_keys WHERE run_id = ?1 ORDER BY first_at, key_id")?
-        .query_map([run.get()], |row| read_text(row, 0, KeyId::parse))?
-        .collect()
+fn keys_of_run(scope: AccountScope<'_>, run: RunId) -> rusqlite::Result<Vec<KeyId>> {
+    scope.query_all(
+        "SELECT key_id FROM run_keys WHERE account_id = :account_id AND run_id = :run ORDER BY first_at, key_id",
+        named_params! { ":run": run.get() },
+        |row| read_text(row, 0, KeyId::parse),
+    )
 }
 
 fn read_summary(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
