@@ -39,15 +39,15 @@ async fn keys_are_found_in_their_account_only(stores: &TwoKeyAccounts) {
     let (other, _) = insert(&stores.two, "key", 2).await;
     let (revoked, _) = insert(&stores.two, "revoked", 3).await;
     stores.two.revoke(&revoked.id, at(4), audit()).await.expect("revoked");
-    let thresholds = AttentionThresholds::at(at(1), 1);
+    let old = AttentionThresholds::at(at(i64::from(u32::MAX) * 1_000), 1);
     for (account, own, foreign, revoked) in [(&stores.one, &key, &other, 0), (&stores.two, &other, &key, 1)] {
         assert_eq!(account.get_key(&own.id).await.expect("read").as_ref(), Some(own));
         assert_eq!(account.get_key(&foreign.id).await.expect("read"), None);
         let found = account.get_keys(vec![own.id, foreign.id]).await.expect("read");
         assert_eq!(found, std::slice::from_ref(own));
         assert_eq!(account.list_active(None, 10).await.expect("read"), std::slice::from_ref(own));
-        let counts = account.count_keys(thresholds).await.expect("read");
-        assert_eq!((counts.active, counts.revoked), (1, revoked));
+        let counts = account.count_keys(old).await.expect("read");
+        assert_eq!((counts.active, counts.attention, counts.revoked), (1, 1, revoked));
         for (status, text, name, expected) in [
             (KeyStatus::All, "", None, 1 + revoked),
             (KeyStatus::All, "key", None, 1),
@@ -57,7 +57,6 @@ async fn keys_are_found_in_their_account_only(stores: &TwoKeyAccounts) {
             (KeyStatus::Revoked, "", None, revoked),
         ] {
             let name = name.map(|name| KeyName::parse(name).expect("valid"));
-            let old = AttentionThresholds::at(at(i64::from(u32::MAX) * 1_000), 1);
             let page = account.list(KeyQuery { status, text: text.to_owned(), name, thresholds: old, ..query() }).await;
             let page = page.expect("read");
             assert_eq!((page.total, page.keys.len() as u64), (expected, expected), "{status:?} {text}");
@@ -90,6 +89,22 @@ async fn keys_are_changed_in_their_account_only(stores: &TwoKeyAccounts) {
     stores.two.insert(replacement, hash, audit()).await.expect("inserted");
     assert_eq!(stores.one.get_key(&key.id).await.expect("read"), Some(key), "nothing has changed the key");
     assert_eq!(stores.two.get_key(&other.id).await.expect("read"), Some(other));
+}
+
+/// An identifier is unique in its account only.
+async fn keys_with_same_identifier_are_independent(stores: &TwoKeyAccounts) {
+    let (key, _) = insert(&stores.one, "key", 1).await;
+    let (twin, hash) = new_key("twin", 1);
+    let twin = KeyRecord { id: key.id, ..twin };
+    stores.two.insert(twin.clone(), hash, audit()).await.expect("inserted");
+    let name = KeyName::parse("new").expect("valid");
+    stores.one.rename(&key.id, name, at(2), audit()).await.expect("renamed");
+    stores.one.revoke(&key.id, at(3), audit()).await.expect("revoked");
+    assert_eq!(stores.two.get_key(&twin.id).await.expect("read"), Some(twin));
+    for (account, expected) in [(&stores.one, vec!["new"; 3]), (&stores.two, vec!["twin"])] {
+        let entries = account.list_activity(Some(key.id), None, None, 10).await.expect("read").entries;
+        assert_eq!(entries.iter().filter_map(|entry| entry.key_name.as_deref()).collect::<Vec<_>>(), expected);
+    }
 }
 
 /// A batch of usage covers all accounts.
@@ -321,6 +336,7 @@ contract_cases! {
     [
         keys_are_found_in_their_account_only,
         keys_are_changed_in_their_account_only,
+        keys_with_same_identifier_are_independent,
         record_usage_goes_to_account_of_each_key,
         snapshot_and_changes_contain_account_of_each_key,
     ]
