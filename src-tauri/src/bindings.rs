@@ -2,8 +2,10 @@
 //! checks that it is up to date.
 
 use ts_rs::{Config, TS};
+use ulkeys_api::schema::{self, AttentionReason, CheckpointState, Decision, RunStatus, Scope};
 use ulkeys_api::training::{
-    CancelledRun, DeletedRun, StorageUse, TrainingRun, TrainingRunDetails, TrainingRunList, TrainingStorage,
+    CancelledRun, Checkpoint, DeletedRun, Epoch, RunDetails, RunSummary, StorageUse, TrainingRun, TrainingRunDetails,
+    TrainingRunList, TrainingStorage,
 };
 use ulkeys_api::{
     ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, ApiKey, ChangeCount, CheckReport, CheckResult, CreateKey,
@@ -11,10 +13,8 @@ use ulkeys_api::{
     KeyList, KeyStatus, KeyUsage, KeyUse, ListedKey, OutsideChange, RecordFailure, RejectionGroup, RevokedKey,
     RotationPartner, SortBy, StopCause, WritesStopped,
 };
-use ulkeys_domain::decision::Decision;
+use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::StorageLimits;
-use ulkeys_domain::training::{Checkpoint, CheckpointState, Epoch, RunDetails, RunStatus, RunSummary};
-use ulkeys_domain::{AttentionReason, RateLimits, Scope};
 
 use crate::activity_export::ExportFormat;
 use crate::clipboard::ClipboardState;
@@ -125,8 +125,8 @@ fn generate_bindings() -> String {
         Language,
         FormatRegions,
         Theme,
-        RateLimits,
-        StorageLimits,
+        schema::RateLimits,
+        schema::StorageLimits,
         Preferences,
         MenuAction,
         QuitQuestion,

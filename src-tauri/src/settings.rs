@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use ts_rs::TS;
+use ulkeys_api::schema;
 use ulkeys_domain::storage::StorageLimits;
 use ulkeys_domain::{DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS, RateLimits};
 use ulkeys_service::Setting;
@@ -261,8 +262,10 @@ pub(crate) struct Preferences {
     /// Days after which a training run is deleted, 1 to 3,650; `null` for never.
     pub(crate) run_days: Option<u32>,
     /// Rate limits of the embedded service.
+    #[ts(as = "schema::RateLimits")]
     pub(crate) limits: RateLimits,
     /// Limits on the training data that the embedded service stores, in MiB.
+    #[ts(as = "schema::StorageLimits")]
     pub(crate) storage: StorageLimits,
 }
 

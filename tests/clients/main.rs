@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tokio::process::Command;
+use ulkeys_api::training::EpochDetails;
 use ulkeys_client::RunQuery;
-use ulkeys_domain::training::{CheckpointState, EpochDetails, RunId, RunStatus};
+use ulkeys_domain::training::{CheckpointState, RunId, RunStatus};
 use ulkeys_tests::{Service, tools_folder};
 
 const TESTS_FOLDER: &str = env!("CARGO_MANIFEST_DIR");

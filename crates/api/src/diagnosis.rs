@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use crate::ApiKey;
+use crate::{ApiKey, schema};
 use ulkeys_domain::{Scope, Timestamp};
 
 /// Body of `POST /api/diagnosis`. Does not implement `Debug`, because it may contain a key.
@@ -55,11 +55,14 @@ pub enum CheckResult {
     Revoked {
         /// When the key was revoked.
         #[ts(type = "string")]
+        #[schema(value_type = schema::Timestamp)]
         revoked_at: Timestamp,
     },
     /// The key lacks a scope that the request needs.
     Scope {
         /// Scopes that allow the request; any one of them is sufficient. Empty if no key allows the request.
+        #[ts(as = "Vec<schema::Scope>")]
+        #[schema(value_type = Vec<schema::Scope>)]
         needed: Vec<Scope>,
     },
     /// The key has sent too many requests of this kind in the last minute.
@@ -69,6 +72,7 @@ pub enum CheckResult {
         limit: u32,
         /// When the next request can be accepted.
         #[ts(type = "string")]
+        #[schema(value_type = schema::Timestamp)]
         free_at: Timestamp,
     },
     /// Clients on this computer have presented too many invalid keys within a minute. Until some of these attempts
@@ -77,6 +81,7 @@ pub enum CheckResult {
     PeerLimit {
         /// When keys that have not been used recently will be checked again.
         #[ts(type = "string")]
+        #[schema(value_type = schema::Timestamp)]
         free_at: Timestamp,
     },
     /// The key is valid, and the request would be accepted.

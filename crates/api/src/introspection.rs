@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use ulkeys_domain::{KeyAuthInfo, KeyId};
 
+use crate::schema;
+
 /// Response of `POST /oauth2/introspect`. The field names are those of RFC 7662, section 2.2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Introspection {
@@ -15,7 +17,7 @@ pub struct Introspection {
     pub scope: Option<String>,
     /// The key's identifier.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schema(nullable = false)]
+    #[schema(value_type = Option<schema::KeyId>, nullable = false)]
     pub client_id: Option<KeyId>,
     /// Login name of the workspace's owner.
     #[serde(skip_serializing_if = "Option::is_none", default)]

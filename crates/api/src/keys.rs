@@ -7,7 +7,9 @@ use strum::{AsRefStr, EnumString, VariantArray};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use ulkeys_domain::{AttentionReason, AttentionThresholds, KeyId, KeyName, KeyRecord, Scope, Scopes, Timestamp};
+use ulkeys_domain::{AttentionReason, AttentionThresholds, KeyId, KeyRecord, Scopes, Timestamp};
+
+use crate::schema;
 
 /// A key's metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
@@ -15,6 +17,7 @@ use ulkeys_domain::{AttentionReason, AttentionThresholds, KeyId, KeyName, KeyRec
 pub struct ApiKey {
     /// Identifier of the key.
     #[ts(type = "string")]
+    #[schema(value_type = schema::KeyId)]
     pub key_id: KeyId,
     /// Name of the key.
     #[schema(min_length = 1, max_length = 64)]
@@ -23,34 +26,38 @@ pub struct ApiKey {
     #[schema(pattern = "^ul_[0-9a-f]{8}$")]
     pub key_prefix: String,
     /// Scopes of the key, in documented order.
-    #[ts(as = "Vec<Scope>")]
+    #[ts(as = "Vec<schema::Scope>")]
+    #[schema(value_type = schema::Scopes)]
     pub scopes: Scopes,
     /// When the key was created.
     #[ts(type = "string")]
+    #[schema(value_type = schema::Timestamp)]
     pub created_at: Timestamp,
     /// When a request with the key was last accepted; `null` if it has never been used.
     #[ts(type = "string | null")]
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::Timestamp>, required = true)]
     pub last_used_at: Option<Timestamp>,
     /// When the key's `admin` scope was last needed: the time of the last accepted request that no other scope of the
     /// key allowed; `null` if there was none.
     #[ts(type = "string | null")]
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::Timestamp>, required = true)]
     pub admin_used_at: Option<Timestamp>,
     /// When the key was revoked; `null` if the key is active.
     #[ts(type = "string | null")]
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::Timestamp>, required = true)]
     pub revoked_at: Option<Timestamp>,
     /// Identifier of the key that this key replaces.
     #[ts(type = "string | null")]
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::KeyId>, required = true)]
     pub replaces: Option<KeyId>,
     /// Identifier of the key that replaces this key. If several keys replace it, this is the newest active one, or the
     /// newest one if none is active.
     #[ts(type = "string | null")]
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::KeyId>, required = true)]
     pub replaced_by: Option<KeyId>,
     /// Reasons why the key needs attention, most important first. Empty if there are none.
+    #[ts(as = "Vec<schema::AttentionReason>")]
+    #[schema(value_type = Vec<schema::AttentionReason>)]
     pub attention: Vec<AttentionReason>,
 }
 
@@ -105,17 +112,18 @@ pub struct ListedKey {
 pub struct RotationPartner {
     /// Identifier of the key.
     #[ts(type = "string")]
+    #[schema(value_type = schema::KeyId)]
     pub key_id: KeyId,
     /// Name of the key.
     #[schema(min_length = 1, max_length = 64)]
     pub name: String,
     /// When the key was revoked; `null` if the key is active.
     #[ts(type = "string | null")]
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::Timestamp>, required = true)]
     pub revoked_at: Option<Timestamp>,
     /// When a request with the key was last accepted; `null` if it has never been used.
     #[ts(type = "string | null")]
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::Timestamp>, required = true)]
     pub last_used_at: Option<Timestamp>,
 }
 
@@ -229,15 +237,16 @@ pub struct KeyCounts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct CreateKey {
     /// A name of 1 to 64 characters.
-    #[schema(value_type = KeyName)]
+    #[schema(value_type = schema::KeyName)]
     pub name: String,
     /// Names of the key's scopes; at least one.
-    #[ts(as = "Vec<Scope>")]
-    #[schema(value_type = Scopes)]
+    #[ts(as = "Vec<schema::Scope>")]
+    #[schema(value_type = schema::Scopes)]
     pub scopes: Vec<String>,
     /// Identifier of the key that the new key replaces.
     #[ts(type = "string | null")]
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<schema::KeyId>)]
     pub replaces: Option<KeyId>,
 }
 
@@ -245,7 +254,7 @@ pub struct CreateKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct RenameKey {
     /// A name of 1 to 64 characters.
-    #[schema(value_type = KeyName)]
+    #[schema(value_type = schema::KeyName)]
     pub name: String,
 }
 
@@ -254,7 +263,7 @@ pub struct RenameKey {
 #[serde(rename_all = "camelCase")]
 pub struct RevokeKeys {
     /// Identifiers of the keys to revoke.
-    #[schema(min_items = 1, max_items = 500)]
+    #[schema(value_type = Vec<schema::KeyId>, min_items = 1, max_items = 500)]
     pub key_ids: Vec<KeyId>,
 }
 
@@ -270,11 +279,12 @@ pub struct KeyRevocations {
 #[serde(rename_all = "camelCase")]
 pub struct KeyRevocation {
     /// Identifier of the key.
+    #[schema(value_type = schema::KeyId)]
     pub key_id: KeyId,
     /// The result for this key.
     pub outcome: RevocationOutcome,
     /// When the key was first revoked; `null` unless the outcome is `revoked`.
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::Timestamp>, required = true)]
     pub revoked_at: Option<Timestamp>,
 }
 

@@ -7,6 +7,7 @@ mod diagnosis;
 mod introspection;
 mod keys;
 mod outside;
+pub mod schema;
 pub mod training;
 mod usage;
 
@@ -67,9 +68,11 @@ impl<'de> Deserialize<'de> for RevealedSecret {
 pub struct RevokedKey {
     /// Identifier of the revoked key. The key is rejected from now on.
     #[ts(type = "string")]
+    #[schema(value_type = schema::KeyId)]
     pub key_id: KeyId,
     /// When the key was first revoked.
     #[ts(type = "string")]
+    #[schema(value_type = schema::Timestamp)]
     pub revoked_at: Timestamp,
 }
 
@@ -147,9 +150,11 @@ pub enum KeyEvent {
 pub struct RejectionGroup {
     /// Identifier of the key; `null` if the requests presented no key of this service.
     #[ts(type = "string | null")]
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::KeyId>, required = true)]
     pub key_id: Option<KeyId>,
     /// Reason for the rejections.
+    #[ts(as = "schema::Decision")]
+    #[schema(value_type = schema::Decision)]
     pub outcome: Decision,
     /// IP address of the client; `0.0.0.0` if the group combines rejections from many addresses.
     pub peer: String,
@@ -158,6 +163,7 @@ pub struct RejectionGroup {
     pub requests: u64,
     /// When the last of the requests was rejected.
     #[ts(type = "string")]
+    #[schema(value_type = schema::Timestamp)]
     pub last_at: Timestamp,
 }
 
@@ -167,9 +173,11 @@ pub struct RejectionGroup {
 pub struct KeyUse {
     /// Identifier of the key.
     #[ts(type = "string")]
+    #[schema(value_type = schema::KeyId)]
     pub key_id: KeyId,
     /// When a request with the key was last accepted.
     #[ts(type = "string")]
+    #[schema(value_type = schema::Timestamp)]
     pub last_used_at: Timestamp,
 }
 

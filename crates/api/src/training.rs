@@ -1,11 +1,17 @@
 //! Responses about training runs.
 
+mod record;
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
 use ulkeys_domain::Timestamp;
-use ulkeys_domain::training::{EpochDetails, ModelId, RunDetails, RunId, RunStatus, RunSummary, Slug};
+use ulkeys_domain::training::{self, ModelId, RunId, RunStatus, Slug};
+
+use crate::schema;
+
+pub use record::{Checkpoint, Console, ConsoleChunk, Epoch, EpochDetails, RunDetails, RunSummary};
 
 /// Response of `POST /api/webhooks/training/metrics`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -17,10 +23,13 @@ pub struct EventAck {
     /// Name of the event.
     pub event: String,
     /// Identifier of the model. Include it in each further event of this run.
+    #[schema(value_type = schema::ModelId)]
     pub model_id: ModelId,
     /// Identifier of the run. Include it in uploads and in the request that ends the run.
+    #[schema(value_type = schema::RunId)]
     pub run_id: RunId,
     /// The model's slug in its project.
+    #[schema(value_type = schema::Slug)]
     pub model_slug: Slug,
     /// URL of a page that explains where to find the run.
     pub model_url: String,
@@ -43,6 +52,7 @@ pub struct UploadTicket {
     /// Path of the upload. Send it in `checkpoint_saved` as `uploadPath`.
     pub upload_path: String,
     /// Identifier of the model.
+    #[schema(value_type = schema::ModelId)]
     pub model_id: ModelId,
 }
 
@@ -97,6 +107,7 @@ pub struct StorageUse {
 pub struct DeletedRun {
     /// Identifier of the deleted run.
     #[ts(type = "number")]
+    #[schema(value_type = schema::RunId)]
     pub run_id: RunId,
 }
 
@@ -112,19 +123,19 @@ pub struct TrainingRun {
     /// When the next report of the run is due; `null` if none is expected. A `running` run whose report is overdue
     /// counts as silent. The time is an estimate: the time of the last report plus ten minutes or three average epochs
     /// of the run, whichever is longer.
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::Timestamp>, required = true)]
     #[ts(type = "string | null")]
     pub report_due_at: Option<Timestamp>,
     /// Time of the last report of a `running` run that has become silent; `null` if the run is reporting or has ended.
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::Timestamp>, required = true)]
     #[ts(type = "string | null")]
     pub silent_since: Option<Timestamp>,
 }
 
 impl TrainingRun {
     /// Returns a run with its reporting state at `now`.
-    pub fn at(now: Timestamp, summary: RunSummary, model_url: String) -> Self {
-        Self { report_due_at: summary.report_due_at(), silent_since: summary.silent_since(now), model_url, summary }
+    pub fn at(now: Timestamp, run: training::RunSummary, model_url: String) -> Self {
+        Self { report_due_at: run.report_due_at(), silent_since: run.silent_since(now), model_url, summary: run.into() }
     }
 }
 
@@ -147,20 +158,20 @@ pub struct TrainingRunDetails {
     /// When the next report of the run is due; `null` if none is expected. A `running` run whose report is overdue
     /// counts as silent. The time is an estimate: the time of the last report plus ten minutes or three average epochs
     /// of the run, whichever is longer.
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::Timestamp>, required = true)]
     #[ts(type = "string | null")]
     pub report_due_at: Option<Timestamp>,
     /// Time of the last report of a `running` run that has become silent; `null` if the run is reporting or has ended.
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::Timestamp>, required = true)]
     #[ts(type = "string | null")]
     pub silent_since: Option<Timestamp>,
 }
 
 impl TrainingRunDetails {
     /// Returns the details of a run with its reporting state at `now`.
-    pub fn at(now: Timestamp, details: RunDetails, model_url: String) -> Self {
-        let (report_due_at, silent_since) = (details.summary.report_due_at(), details.summary.silent_since(now));
-        Self { report_due_at, silent_since, model_url, details }
+    pub fn at(now: Timestamp, run: training::RunDetails, model_url: String) -> Self {
+        let (report_due_at, silent_since) = (run.summary.report_due_at(), run.summary.silent_since(now));
+        Self { report_due_at, silent_since, model_url, details: run.into() }
     }
 }
 
@@ -180,7 +191,10 @@ pub struct EpochList {
 pub struct CancelledRun {
     /// Identifier of the run.
     #[ts(type = "number")]
+    #[schema(value_type = schema::RunId)]
     pub run_id: RunId,
     /// `cancelled`, or the status with which the run had already ended.
+    #[ts(as = "schema::RunStatus")]
+    #[schema(value_type = schema::RunStatus)]
     pub status: RunStatus,
 }

@@ -5,7 +5,7 @@ use strum::{AsRefStr, EnumString, VariantArray};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use crate::OutsideChange;
+use crate::{OutsideChange, schema};
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{KeyId, Timestamp};
 
@@ -15,6 +15,7 @@ use ulkeys_domain::{KeyId, Timestamp};
 pub struct KeyUsage {
     /// Identifier of the key.
     #[ts(type = "string")]
+    #[schema(value_type = schema::KeyId)]
     pub key_id: KeyId,
     /// Number of requests per hour and outcome, oldest hour first. Hours without requests are omitted.
     pub hours: Vec<HourlyUsage>,
@@ -33,8 +34,11 @@ pub const MAX_CLIENTS_PER_KEY: u32 = 50;
 pub struct HourlyUsage {
     /// Beginning of the hour.
     #[ts(type = "string")]
+    #[schema(value_type = schema::Timestamp)]
     pub hour: Timestamp,
     /// Outcome of the requests.
+    #[ts(as = "schema::Decision")]
+    #[schema(value_type = schema::Decision)]
     pub outcome: Decision,
     /// Number of requests.
     #[ts(type = "number")]
@@ -53,9 +57,11 @@ pub struct KeyClient {
     pub agent: Option<String>,
     /// When the client's first request was accepted.
     #[ts(type = "string")]
+    #[schema(value_type = schema::Timestamp)]
     pub first_used_at: Timestamp,
     /// When the client's last request was accepted.
     #[ts(type = "string")]
+    #[schema(value_type = schema::Timestamp)]
     pub last_used_at: Timestamp,
     /// Number of accepted requests from the client.
     #[ts(type = "number")]
@@ -84,7 +90,7 @@ pub struct ActivityEntry {
     pub what: ActivityEvent,
     /// Identifier of the key; `null` if the event does not concern a particular key of this service.
     #[ts(type = "string | null")]
-    #[schema(required = true)]
+    #[schema(value_type = Option<schema::KeyId>, required = true)]
     pub key_id: Option<KeyId>,
     /// The key's current name.
     #[schema(required = true)]
@@ -94,6 +100,7 @@ pub struct ActivityEntry {
     pub key_prefix: Option<String>,
     /// When the event occurred. If the entry combines several rejections, this is the time of the first one.
     #[ts(type = "string")]
+    #[schema(value_type = schema::Timestamp)]
     pub at: Timestamp,
     /// IP address of the client; `0.0.0.0` if the entry combines rejections from many addresses, and empty if the event
     /// was not caused by a request.
@@ -138,7 +145,7 @@ pub enum ActivityEvent {
     Created {
         /// Identifier of the key with which the request was authorized; `null` if the app itself created the key.
         #[ts(type = "string | null")]
-        #[schema(required = true)]
+        #[schema(value_type = Option<schema::KeyId>, required = true)]
         by: Option<KeyId>,
     },
     /// The key was renamed.
@@ -146,7 +153,7 @@ pub enum ActivityEvent {
     Renamed {
         /// Identifier of the key with which the request was authorized; `null` if the app itself renamed the key.
         #[ts(type = "string | null")]
-        #[schema(required = true)]
+        #[schema(value_type = Option<schema::KeyId>, required = true)]
         by: Option<KeyId>,
         /// The previous name.
         old_name: String,
@@ -157,7 +164,7 @@ pub enum ActivityEvent {
     Revoked {
         /// Identifier of the key with which the request was authorized; `null` if the app itself revoked the key.
         #[ts(type = "string | null")]
-        #[schema(required = true)]
+        #[schema(value_type = Option<schema::KeyId>, required = true)]
         by: Option<KeyId>,
     },
     /// A client used the key for the first time, or from a new address.
@@ -167,12 +174,15 @@ pub enum ActivityEvent {
     #[serde(rename = "refused", rename_all = "camelCase")]
     Rejected {
         /// Reason for the rejections.
+        #[ts(as = "schema::Decision")]
+        #[schema(value_type = schema::Decision)]
         outcome: Decision,
         /// Number of rejected requests.
         #[ts(type = "number")]
         requests: u64,
         /// When the last of the requests was rejected.
         #[ts(type = "string")]
+        #[schema(value_type = schema::Timestamp)]
         last_at: Timestamp,
     },
     /// Another program changed the key database or the record of revocations.

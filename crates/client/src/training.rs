@@ -2,9 +2,11 @@
 
 use futures_util::{Stream, TryStreamExt as _};
 use reqwest::Method;
-use ulkeys_api::training::{CancelledRun, DeletedRun, EpochList, LiveRunList, TrainingRunDetails, TrainingRunList};
+use ulkeys_api::training::{
+    CancelledRun, Console, DeletedRun, EpochList, LiveRunList, TrainingRunDetails, TrainingRunList,
+};
 use ulkeys_domain::KeyId;
-use ulkeys_domain::training::{Console, RunId};
+use ulkeys_domain::training::RunId;
 
 use crate::{ApiClient, ApiClientError, rejection_of};
 

@@ -57,8 +57,6 @@ impl Rejection {
     Hash,
     Serialize,
     Deserialize,
-    ts_rs::TS,
-    utoipa::ToSchema,
     EnumString,
     AsRefStr,
     VariantArray,
@@ -66,8 +64,6 @@ impl Rejection {
 )]
 #[serde(rename_all = "camelCase")]
 #[strum(serialize_all = "snake_case")]
-// The OpenAPI document calls this type `Outcome`, because generated clients already use that name.
-#[schema(as = Outcome)]
 pub enum Decision {
     /// The request was accepted.
     Accepted,

@@ -14,8 +14,7 @@ const ID_LEN: usize = ID_PREFIX.len() + 2 * KeyId::RANDOM_BYTES;
 
 /// Public identifier of a key: `key_` and 24 lowercase hexadecimal digits. It is neither secret nor derived from the
 /// secret.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
-#[schema(value_type = String, pattern = "^key_[0-9a-f]{24}$", example = "key_0123456789abcdef01234567")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId([u8; ID_LEN]);
 
 impl KeyId {

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
-use utoipa::ToSchema;
+use strum::VariantArray;
 
 use crate::{CLOCK_TOLERANCE, KeyRecord, Scope, Timestamp};
 
@@ -21,9 +20,8 @@ const UNUSED_DAYS: u32 = 90;
 const ADMIN_UNUSED_DAYS: u32 = 30;
 
 /// A reason why an active key needs attention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Attention)]
 pub enum AttentionReason {
     /// The key is older than the rotation period.
     Old,

@@ -2,7 +2,8 @@
 //! reports of training runs.
 //!
 //! Deliberately omitted: I/O, the clock, and any global source of randomness. Time and randomness are passed in, so
-//! every rule can be tested without a service, a database or a window.
+//! every rule can be tested without a service, a database or a window. Also omitted: descriptions of JSON for readers
+//! of HTTP and IPC, which belong to the crate `ulkeys-api`.
 
 mod account;
 mod actor;

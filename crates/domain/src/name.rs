@@ -5,9 +5,6 @@ use std::fmt;
 use compact_str::CompactString;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::{PartialSchema, ToSchema};
 
 use crate::secret;
 
@@ -111,31 +108,6 @@ pub fn normalize_for_search(text: &str) -> String {
     }
     normalized
 }
-
-/// Provides the OpenAPI schema of the names that [`KeyName::parse`] accepts. The schema has no maximum length, because
-/// a limit would also count the white space that is trimmed.
-///
-/// The pattern uses only syntax that ECMAScript, Python and RE2 (Go) interpret identically. RE2 supports neither
-/// look-ahead nor `\u`, so characters beyond U+00FF are written literally. Without look-ahead, the pattern cannot
-/// describe a name that begins with an invisible character, although such a name is accepted.
-impl PartialSchema for KeyName {
-    fn schema() -> RefOr<Schema> {
-        const SPACE: &str = "[\\t-\\r \\x85\\xa0\u{1680}\u{2000}-\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}]*";
-        // Matches a character that neither breaks a line nor reorders text.
-        const PLAIN: &str = "[^\\x00-\\x1f\\x7f-\\x9f\u{2028}-\u{202e}\u{2066}-\u{2069}]";
-        // Matches a `PLAIN` character that is also visible: neither white space nor a character without a glyph.
-        const SEEN: &str = concat!(
-            "[^\\x00-\\x20\\x7f-\\xa0\\xad\u{34f}\u{61c}\u{115f}\u{1160}\u{1680}\u{180e}\u{2000}-\u{200f}",
-            "\u{2028}-\u{202f}\u{205f}-\u{2064}\u{2066}-\u{2069}\u{3000}\u{3164}\u{fe00}-\u{fe0f}\u{feff}\u{ffa0}]"
-        );
-        let more = MAX_CHARS - 1;
-        let pattern = format!("^{SPACE}{SEEN}{PLAIN}{{0,{more}}}{SPACE}$");
-        let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).pattern(Some(pattern));
-        text.description(Some(format!("1 to {MAX_CHARS} characters after trimming"))).into()
-    }
-}
-
-impl ToSchema for KeyName {}
 
 /// Whether a character is a line or paragraph separator, or an explicit direction control of the Unicode Bidirectional
 /// Algorithm (UAX #9).

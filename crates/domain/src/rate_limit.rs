@@ -13,7 +13,6 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
 
 /// Length of the sliding window.
 pub const WINDOW: Duration = Duration::from_secs(60);
@@ -110,7 +109,7 @@ pub enum RunRateLimitClass {
 
 /// The maximum number of requests per minute for each class. A limit that is missing from the settings file has its
 /// default value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RateLimits {
     /// Limit per key for [`RateLimitClass::Default`].

@@ -19,8 +19,6 @@ use strum::{AsRefStr, Display, EnumString, VariantArray};
     Hash,
     Serialize,
     Deserialize,
-    ts_rs::TS,
-    utoipa::ToSchema,
     EnumString,
     AsRefStr,
     VariantArray,
@@ -50,8 +48,7 @@ impl Scope {
 }
 
 /// A set of at least one scope. There is no "all" and no "none": a key grants exactly the listed scopes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, utoipa::ToSchema)]
-#[schema(value_type = Vec<Scope>, min_items = 1)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scopes(u8);
 
 /// Why a list is not a valid set of scopes. The error message is a predicate, which callers display after `scopes: `.

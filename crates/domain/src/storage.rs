@@ -3,13 +3,12 @@
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
 
 const MIB: u64 = 1024 * 1024;
 
 /// Limits for training data, in MiB. By default, one key may use half of each limit, so that a single client cannot use
 /// up the storage of all others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageLimits {
     /// Limit for all training data, both in the database and in checkpoint files.

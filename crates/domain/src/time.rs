@@ -12,8 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// A point in time, in milliseconds since 1970-01-01T00:00:00Z (the resolution of JavaScript's `Date`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
-#[schema(value_type = String, format = DateTime, example = "2026-11-22T09:30:00.000Z")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {

@@ -11,9 +11,8 @@ const RANDOM_BYTES: usize = 12;
 
 /// A model identifier: `model_` and 24 hexadecimal digits if this service issued it. A client may send any other short
 /// string, which matches no model.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-#[schema(value_type = String, pattern = "^model_[0-9a-f]{24}$")]
 pub struct ModelId(String);
 
 impl ModelId {
@@ -40,9 +39,8 @@ impl ModelId {
 }
 
 /// A run identifier: a positive number that JavaScript can represent exactly. Later runs have higher numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-#[schema(value_type = i64, minimum = 1, maximum = 9_007_199_254_740_991_i64)]
 pub struct RunId(i64);
 
 impl RunId {
@@ -74,8 +72,7 @@ impl fmt::Display for RunId {
 
 /// Identifier of an uploaded checkpoint, which is also its file name on disk: `ckpt_` and 24 lowercase hexadecimal
 /// digits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, utoipa::ToSchema)]
-#[schema(value_type = String, pattern = "^ckpt_[0-9a-f]{24}$")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CheckpointId(String);
 
 impl CheckpointId {

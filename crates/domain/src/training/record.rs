@@ -1,5 +1,4 @@
-//! Training runs in the form in which they are stored and displayed. JSON field names are in camel case, as in the
-//! platform's API.
+//! Training runs in the form in which they are stored and displayed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,8 +6,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use strum::{AsRefStr, EnumString, VariantArray};
-use ts_rs::TS;
-use utoipa::ToSchema;
 
 use super::{CheckpointId, FileName, ModelId, RunId, Slug};
 use crate::{CLOCK_TOLERANCE, KeyId, Timestamp};
@@ -16,9 +13,7 @@ use crate::{CLOCK_TOLERANCE, KeyId, Timestamp};
 /// The status of a run. Once a run has ended, later reports do not change its status.
 ///
 /// If a training process is killed, its run remains `running`; see [`RunSummary::silent_since`].
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, AsRefStr, VariantArray)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum RunStatus {
@@ -57,20 +52,15 @@ pub const SILENT_AFTER: Duration = Duration::from_secs(10 * 60);
 pub const SILENT_AFTER_EPOCHS: u32 = 3;
 
 /// A run in the list of runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunSummary {
     /// Identifier of the run. Later runs have higher numbers.
-    #[ts(type = "number")]
     pub run_id: RunId,
     /// Identifier of the model that the run trains.
-    #[ts(type = "string")]
     pub model_id: ModelId,
     /// The model's project.
-    #[ts(type = "string")]
     pub project: Slug,
     /// The model's slug, such as `exp1-2`.
-    #[ts(type = "string")]
     pub slug: Slug,
     /// Status of the run.
     pub status: RunStatus,
@@ -83,16 +73,12 @@ pub struct RunSummary {
     pub device: Option<String>,
     /// Identifiers of the keys that sent reports about the run, ordered by their first report. Reports from the app
     /// itself have no key.
-    #[ts(as = "Vec<String>")]
     pub key_ids: Vec<KeyId>,
     /// When the run started.
-    #[ts(type = "string")]
     pub started_at: Timestamp,
     /// When the last event of the run was received.
-    #[ts(type = "string")]
     pub last_event_at: Timestamp,
     /// When the run ended or was cancelled.
-    #[ts(type = "string | null")]
     pub ended_at: Option<Timestamp>,
     /// Why the run failed.
     pub error: Option<String>,
@@ -135,74 +121,59 @@ impl RunSummary {
 }
 
 /// All data of a run except its console output. Untyped JSON values are returned as the training process sent them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RunDetails {
     /// The fields that are also included in the list of runs.
-    #[serde(flatten)]
     pub summary: RunSummary,
     /// Epochs, ordered by number. Only the paginated list of epochs contains the machine's load at each epoch.
     pub epochs: Vec<Epoch>,
     /// Latest sample of the machine's load.
-    #[ts(type = "unknown")]
     pub system: Option<Value>,
     /// Training arguments, such as the model and the batch size.
-    #[ts(type = "unknown")]
     pub train_args: Option<Value>,
     /// Hardware and software of the machine.
-    #[ts(type = "unknown")]
     pub environment: Option<Value>,
     /// The model's parameter count, GFLOPs and speed.
-    #[ts(type = "unknown")]
     pub model_info: Option<Value>,
     /// Final metrics, best epoch and other results.
-    #[ts(type = "unknown")]
     pub results: Option<Value>,
     /// Names of the classes, in order.
     pub class_names: Option<Vec<String>>,
     /// Curves and matrices.
-    #[ts(type = "unknown")]
     pub plots: Option<Value>,
     /// Uploaded checkpoints, newest first.
     pub checkpoints: Vec<Checkpoint>,
 }
 
 /// One epoch of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Epoch {
     /// Epoch number, starting at 0.
     pub epoch: u32,
-    /// Metrics by name. A value that was not a finite number is `null`. Empty if the run has reached its size limit for
+    /// Metrics by name. A value that was not a finite number is `None`. Empty if the run has reached its size limit for
     /// epochs.
     pub metrics: BTreeMap<String, Option<f64>>,
     /// Fitness of this epoch.
     pub fitness: Option<f64>,
     /// Best fitness so far.
     pub best_fitness: Option<f64>,
-    /// Identifier of the key that reported the epoch; `null` if the app itself reported it.
-    #[ts(type = "string | null")]
+    /// Identifier of the key that reported the epoch; `None` if the app itself reported it.
     pub key_id: Option<KeyId>,
     /// When the epoch was reported.
-    #[ts(type = "string")]
     pub received_at: Timestamp,
 }
 
 /// An epoch of a run, including the machine's load, which the details of a run omit because of its size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EpochDetails {
     /// The fields that are also included in the details of a run.
-    #[serde(flatten)]
     pub epoch: Epoch,
     /// The machine's load when the epoch was reported. Omitted if the run has reached its size limit for load samples.
-    #[ts(type = "unknown")]
     pub system: Option<Value>,
 }
 
 /// The stored console output of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Console {
     /// Parts of the output, in the order in which they were printed.
     pub chunks: Vec<ConsoleChunk>,
@@ -211,46 +182,35 @@ pub struct Console {
 }
 
 /// A part of the console output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsoleChunk {
     /// Sequence number of the part. Later parts have higher numbers, and the numbers may have gaps.
-    #[ts(type = "number")]
     pub chunk_id: u64,
     /// The printed text, including terminal escape sequences.
     pub content: String,
-    /// Identifier of the key that reported the part; `null` if the app itself reported it.
-    #[ts(type = "string | null")]
+    /// Identifier of the key that reported the part; `None` if the app itself reported it.
     pub key_id: Option<KeyId>,
 }
 
 /// An uploaded checkpoint of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Identifier of the checkpoint, which is also its file name on the service's disk.
-    #[ts(type = "string")]
     pub checkpoint_id: CheckpointId,
     /// Original name of the file on the client's machine.
-    #[ts(type = "string")]
     pub filename: FileName,
     /// Size in bytes.
-    #[ts(type = "number")]
     pub size: u64,
     /// State of the upload.
     pub state: CheckpointState,
-    /// Identifier of the key that uploaded the checkpoint; `null` if the app itself uploaded it.
-    #[ts(type = "string | null")]
+    /// Identifier of the key that uploaded the checkpoint; `None` if the app itself uploaded it.
     pub key_id: Option<KeyId>,
     /// When the upload was complete.
-    #[ts(type = "string")]
     pub uploaded_at: Timestamp,
 }
 
 /// The state of an uploaded checkpoint. For each run, only the file of the newest saved checkpoint is kept.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, AsRefStr, VariantArray)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum CheckpointState {

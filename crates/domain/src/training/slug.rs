@@ -5,9 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// A URL-safe name of 1 to 128 characters: `a-z`, `0-9` and single inner hyphens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-#[schema(value_type = String, pattern = "^[0-9a-z][0-9a-z-]*$")]
 pub struct Slug(String);
 
 impl Slug {

@@ -45,9 +45,8 @@ impl UploadRequest {
 ///
 /// The name is never used as a path or as the name of a file on the service's disk. It is only suggested as the file
 /// name when the model is downloaded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-#[schema(value_type = String, min_length = 1, max_length = 128)]
 pub struct FileName(String);
 
 /// Why a string is not a valid file name. The error message is a predicate, which callers display after `filename: `.

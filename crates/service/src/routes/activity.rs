@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::Deserialize;
-use ulkeys_api::{ActivityKind, ActivityPage};
+use ulkeys_api::{ActivityKind, ActivityPage, schema};
 use ulkeys_domain::KeyId;
 use utoipa::IntoParams;
 
@@ -23,7 +23,7 @@ const MAX_PAGE_SIZE: u32 = 200;
 #[into_params(parameter_in = Query)]
 pub(super) struct ActivityQuery {
     /// Returns only activity of this key.
-    #[param(value_type = Option<KeyId>, nullable = false)]
+    #[param(value_type = Option<schema::KeyId>, nullable = false)]
     key_id: Option<String>,
     /// Returns only activity of this kind.
     #[param(value_type = Option<ActivityKind>, nullable = false)]

@@ -16,8 +16,9 @@ use axum::http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use ulkeys_api::schema;
 use ulkeys_domain::decision::Rejection;
-use ulkeys_domain::{KeyId, RateLimitClass, Scope, policy};
+use ulkeys_domain::{RateLimitClass, Scope, policy};
 use utoipa::IntoParams;
 
 use crate::authn::{Credential, has_credential, read_credential};
@@ -94,7 +95,7 @@ struct OriginalRequestHeaders {
     ),
     responses(
         (status = NO_CONTENT, description = "The request may pass. The headers identify the key, unless the request is a preflight request.", headers(
-            ("X-Key-Id" = KeyId, description = "The key's identifier."),
+            ("X-Key-Id" = schema::KeyId, description = "The key's identifier."),
             ("X-Key-Name" = String, description = "The key's name. Characters that a header cannot contain are percent-encoded."),
             ("X-Key-Scopes" = String, description = "The key's scopes, separated by spaces."),
         )),

@@ -12,11 +12,12 @@ use axum::http::header::{
 };
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
+use ulkeys_api::schema;
 use ulkeys_api::training::{
-    CancelledRun, DeletedRun, EpochList, LiveRunList, TrainingRun, TrainingRunDetails, TrainingRunList,
+    CancelledRun, Console, DeletedRun, EpochList, LiveRunList, TrainingRun, TrainingRunDetails, TrainingRunList,
 };
 use ulkeys_domain::KeyId;
-use ulkeys_domain::training::{Checkpoint, Console, FileName, MAX_EPOCH, RunId};
+use ulkeys_domain::training::{Checkpoint, FileName, MAX_EPOCH, RunId};
 use ulkeys_store::RunDeletion;
 use utoipa::IntoParams;
 
@@ -44,7 +45,7 @@ type RunIdPath = Result<Path<String>, PathRejection>;
 #[into_params(parameter_in = Query)]
 pub(super) struct RunListQuery {
     /// Returns only runs that this key has reported.
-    #[param(value_type = Option<KeyId>, nullable = false)]
+    #[param(value_type = Option<schema::KeyId>, nullable = false)]
     key_id: Option<String>,
     /// The maximum number of runs on a page.
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 200, default = 50)]
@@ -129,7 +130,7 @@ pub(super) async fn list_live(
     path = "/api/training/runs/{runId}",
     operation_id = "run",
     tag = "training",
-    params(("runId" = RunId, Path, description = "The identifier of the run.")),
+    params(("runId" = schema::RunId, Path, description = "The identifier of the run.")),
     responses((status = OK, description = "The run.", body = TrainingRunDetails), NotFound)
 )]
 pub(super) async fn get(
@@ -162,7 +163,7 @@ pub(super) struct EpochListQuery {
     path = "/api/training/runs/{runId}/epochs",
     operation_id = "runEpochs",
     tag = "training",
-    params(("runId" = RunId, Path, description = "The identifier of the run."), EpochListQuery),
+    params(("runId" = schema::RunId, Path, description = "The identifier of the run."), EpochListQuery),
     responses((status = OK, description = "A page of epochs.", body = EpochList), BadRequest, NotFound)
 )]
 pub(super) async fn list_epochs(
@@ -194,6 +195,7 @@ pub(super) async fn list_epochs(
     let has_more = epochs.len() > limit as usize;
     epochs.truncate(limit as usize);
     let next_after = epochs.last().filter(|_| has_more).map(|details| details.epoch.epoch);
+    let epochs = epochs.into_iter().map(Into::into).collect();
     Ok(Json(EpochList { epochs, next_after }).into_response())
 }
 
@@ -203,14 +205,15 @@ pub(super) async fn list_epochs(
     path = "/api/training/runs/{runId}/console",
     operation_id = "runConsole",
     tag = "training",
-    params(("runId" = RunId, Path, description = "The identifier of the run.")),
+    params(("runId" = schema::RunId, Path, description = "The identifier of the run.")),
     responses((status = OK, description = "The console output.", body = Console), NotFound)
 )]
 pub(super) async fn get_console(
     State(state): State<Arc<ServiceState>>,
     run: RunIdPath,
 ) -> Result<Json<Console>, ApiError> {
-    state.account.run_console(parse_run_id(run)?).await?.ok_or(ApiError::NotFound).map(Json)
+    let console = state.account.run_console(parse_run_id(run)?).await?.ok_or(ApiError::NotFound)?;
+    Ok(Json(console.into()))
 }
 
 /// Downloads the file of a run's saved checkpoint
@@ -219,7 +222,7 @@ pub(super) async fn get_console(
     path = "/api/training/runs/{runId}/checkpoint",
     operation_id = "runCheckpoint",
     tag = "training",
-    params(("runId" = RunId, Path, description = "The identifier of the run.")),
+    params(("runId" = schema::RunId, Path, description = "The identifier of the run.")),
     responses(
         (status = OK, description = "The file.", body = inline(FileBytes), content_type = "application/octet-stream", headers(
             ("Content-Disposition" = String, description = "The name of the file on the computer that uploaded it."),
@@ -261,7 +264,7 @@ async fn open_saved_checkpoint(state: &ServiceState, run: RunId) -> Result<(Chec
     path = "/api/training/runs/{runId}/cancel",
     operation_id = "cancelRun",
     tag = "training",
-    params(("runId" = RunId, Path, description = "The identifier of the run.")),
+    params(("runId" = schema::RunId, Path, description = "The identifier of the run.")),
     responses((status = OK, description = "The status of the run.", body = CancelledRun), NotFound, InsufficientStorage)
 )]
 pub(super) async fn cancel(
@@ -284,7 +287,7 @@ pub(super) async fn cancel(
     path = "/api/training/runs/{runId}",
     operation_id = "deleteRun",
     tag = "training",
-    params(("runId" = RunId, Path, description = "The identifier of the run.")),
+    params(("runId" = schema::RunId, Path, description = "The identifier of the run.")),
     responses((status = OK, description = "The run is deleted.", body = DeletedRun), NotFound, Conflict, InsufficientStorage)
 )]
 pub(super) async fn delete(

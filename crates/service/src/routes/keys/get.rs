@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use ulkeys_api::ApiKey;
-use ulkeys_domain::KeyId;
+use ulkeys_api::{ApiKey, schema};
 
 use super::{RotationDaysQuery, parse_key_id};
 use crate::error::ApiError;
@@ -19,7 +18,10 @@ use crate::state::ServiceState;
     path = "/api/api-keys/{keyId}",
     operation_id = "showKey",
     tag = "keys",
-    params(("keyId" = KeyId, Path, description = "The identifier of the key, which may be revoked."), RotationDaysQuery),
+    params(
+        ("keyId" = schema::KeyId, Path, description = "The identifier of the key, which may be revoked."),
+        RotationDaysQuery,
+    ),
     responses((status = OK, description = "The key, without its plaintext.", body = ApiKey), BadRequest, NotFound)
 )]
 pub(crate) async fn get(

@@ -8,7 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use ulkeys_api::{KeyList, KeySort, KeyStatus};
+use ulkeys_api::{KeyList, KeySort, KeyStatus, schema};
 use ulkeys_domain::{KeyId, KeyName, Timestamp, resembles_key};
 use ulkeys_store::{KeyPage, KeyQuery};
 use utoipa::IntoParams;
@@ -41,7 +41,7 @@ pub(crate) struct KeyListQuery {
     #[param(nullable = false, max_length = 200)]
     q: Option<String>,
     /// Returns only keys with exactly this name.
-    #[param(value_type = Option<KeyName>, nullable = false)]
+    #[param(value_type = Option<schema::KeyName>, nullable = false)]
     name: Option<String>,
     /// The field to sort by; a leading `-` reverses the order. By default, the newest keys come first.
     #[param(nullable = false, pattern = "^-?(name|scopes|createdAt|lastUsedAt|revokedAt)$")]

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use ulkeys_api::{ApiKey, KeyEvent, RenameKey};
-use ulkeys_domain::KeyId;
+use ulkeys_api::{ApiKey, KeyEvent, RenameKey, schema};
 
 use super::{RotationDaysQuery, parse_key_id, parse_name, to_api_key};
 use crate::body::JsonObject;
@@ -21,7 +20,7 @@ use crate::state::ServiceState;
     path = "/api/api-keys/{keyId}",
     operation_id = "renameKey",
     tag = "keys",
-    params(("keyId" = KeyId, Path, description = "The identifier of the key."), RotationDaysQuery),
+    params(("keyId" = schema::KeyId, Path, description = "The identifier of the key."), RotationDaysQuery),
     request_body = RenameKey,
     responses((status = OK, description = "The key with its new name.", body = ApiKey), BodyErrors, NotFound, InsufficientStorage)
 )]

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use ulkeys_api::{KeyEvent, RevokedKey};
+use ulkeys_api::{KeyEvent, RevokedKey, schema};
 use ulkeys_domain::KeyId;
 use utoipa::IntoParams;
 
@@ -25,7 +25,7 @@ use crate::state::ServiceState;
     path = "/api/api-keys/{keyId}",
     operation_id = "revokeKey",
     tag = "keys",
-    params(("keyId" = KeyId, Path, description = "The identifier of the key.")),
+    params(("keyId" = schema::KeyId, Path, description = "The identifier of the key.")),
     responses((status = OK, description = "The key is revoked.", body = RevokedKey), NotFound, InsufficientStorage)
 )]
 pub(crate) async fn revoke(
@@ -41,7 +41,7 @@ pub(crate) async fn revoke(
 #[into_params(parameter_in = Query)]
 pub(crate) struct RevokeQuery {
     /// The identifier of the key.
-    #[param(value_type = KeyId, required = true)]
+    #[param(value_type = schema::KeyId, required = true)]
     key_id: Option<String>,
 }
 

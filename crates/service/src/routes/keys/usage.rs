@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use ulkeys_api::KeyUsage;
-use ulkeys_domain::{CLOCK_TOLERANCE, KeyId, Timestamp};
+use ulkeys_api::{KeyUsage, schema};
+use ulkeys_domain::{CLOCK_TOLERANCE, Timestamp};
 use utoipa::IntoParams;
 
 use super::parse_key_id;
@@ -35,7 +35,10 @@ pub(crate) struct UsageQuery {
     path = "/api/api-keys/{keyId}/usage",
     operation_id = "keyUsage",
     tag = "keys",
-    params(("keyId" = KeyId, Path, description = "The identifier of the key, which may be revoked."), UsageQuery),
+    params(
+        ("keyId" = schema::KeyId, Path, description = "The identifier of the key, which may be revoked."),
+        UsageQuery,
+    ),
     responses((status = OK, description = "The usage of the key.", body = KeyUsage), BadRequest, NotFound)
 )]
 pub(crate) async fn get_usage(
