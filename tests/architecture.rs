@@ -24,7 +24,7 @@ fn crates_depend_only_on_allowed_crates() {
     for (package, allowed) in [
         ("ulkeys-domain", &[][..]),
         ("ulkeys-api", &["ulkeys-domain"]),
-        ("ulkeys-store", &["ulkeys-api", "ulkeys-domain"]),
+        ("ulkeys-store", &["ulkeys-domain"]),
         ("ulkeys-service", &["ulkeys-api", "ulkeys-domain", "ulkeys-store"]),
         ("ulkeys-client", &["ulkeys-api", "ulkeys-domain"]),
         ("ul-keys", &["ulkeys-api", "ulkeys-client", "ulkeys-domain", "ulkeys-service", "ulkeys-store"]),

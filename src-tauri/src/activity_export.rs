@@ -191,9 +191,8 @@ fn escape_formula(cell: String) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
-    use ulkeys_api::OutsideChange;
     use ulkeys_domain::decision::Decision;
-    use ulkeys_domain::{KeyId, Timestamp};
+    use ulkeys_domain::{KeyId, OutsideChange, Timestamp};
 
     use super::*;
 

@@ -2,16 +2,18 @@
 //! checks that it is up to date.
 
 use ts_rs::{Config, TS};
-use ulkeys_api::schema::{self, AttentionReason, CheckpointState, Decision, RunStatus, Scope};
+use ulkeys_api::schema::{
+    self, ActivityKind, AttentionReason, CheckpointState, Decision, KeyStatus, OutsideChange, RunStatus, Scope, SortBy,
+};
 use ulkeys_api::training::{
     CancelledRun, Checkpoint, DeletedRun, Epoch, RunDetails, RunSummary, StorageUse, TrainingRun, TrainingRunDetails,
     TrainingRunList, TrainingStorage,
 };
 use ulkeys_api::{
-    ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, ApiKey, ChangeCount, CheckReport, CheckResult, CreateKey,
+    ActivityEntry, ActivityEvent, ActivityPage, ApiKey, ChangeCount, CheckReport, CheckResult, CreateKey,
     DatabaseHealth, DatabaseProblem, DiskFull, ErrorCode, FormatProblem, HourlyUsage, KeyClient, KeyCounts, KeyEvent,
-    KeyList, KeyStatus, KeyUsage, KeyUse, ListedKey, OutsideChange, RecordFailure, RejectionGroup, RevokedKey,
-    RotationPartner, SortBy, StopCause, WritesStopped,
+    KeyList, KeyUsage, KeyUse, ListedKey, RecordFailure, RejectionGroup, RevokedKey, RotationPartner, StopCause,
+    WritesStopped,
 };
 use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::StorageLimits;

@@ -10,6 +10,7 @@ mod bindings;
 mod cli;
 mod clipboard;
 mod commands;
+mod database_health;
 #[cfg(target_os = "linux")]
 mod desktop_portal;
 mod display;

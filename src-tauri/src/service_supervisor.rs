@@ -21,6 +21,7 @@ use ulkeys_service::{
 };
 use ulkeys_store::{SqliteStore, StoreError};
 
+use crate::database_health::{describe_health, describe_problem};
 use crate::service_status::ServiceStatus;
 
 /// Maximum time that the service may take to write pending data and stop.
@@ -213,15 +214,20 @@ impl ServiceSupervisor {
 
     fn database_problem(&self, error: StoreError) -> ServiceStatus {
         let path = self.database.display().to_string();
-        ServiceStatus::DatabaseProblem { problem: error.problem, path, detail: error.detail }
+        ServiceStatus::DatabaseProblem { problem: describe_problem(error.problem), path, detail: error.detail }
     }
 
     /// Publishes the health of the open database, and adds the outside changes that were detected before the service
     /// was restarted.
-    async fn forward_health(self: Arc<Self>, mut opened: watch::Receiver<DatabaseHealth>, shutdown: CancellationToken) {
+    async fn forward_health(
+        self: Arc<Self>,
+        mut opened: watch::Receiver<ulkeys_store::DatabaseHealth>,
+        shutdown: CancellationToken,
+    ) {
         let before = self.health.borrow().changes.clone();
         loop {
-            let mut health = opened.borrow_and_update().clone();
+            let stored = opened.borrow_and_update().clone();
+            let mut health = describe_health(stored, &self.database, &self.revocations);
             for count in &before {
                 match health.changes.iter_mut().find(|known| known.change == count.change) {
                     Some(known) => known.keys += count.keys,

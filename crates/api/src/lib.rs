@@ -20,13 +20,11 @@ use utoipa::ToSchema;
 pub use diagnosis::{CheckReport, CheckRequest, CheckResult, FormatProblem};
 pub use introspection::Introspection;
 pub use keys::{
-    ApiKey, CreateKey, KeyCounts, KeyList, KeyRevocation, KeyRevocations, KeySort, KeyStatus, ListedKey, RECENT_HOURS,
-    RenameKey, RevocationOutcome, RevokeKeys, RotationPartner, SortBy,
+    ApiKey, CreateKey, KeyCounts, KeyList, KeyRevocation, KeyRevocations, ListedKey, RECENT_HOURS, RenameKey,
+    RevocationOutcome, RevokeKeys, RotationPartner,
 };
-pub use outside::{ChangeCount, DatabaseHealth, DiskFull, OutsideChange, RecordFailure, StopCause, WritesStopped};
-pub use usage::{
-    ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY,
-};
+pub use outside::{ChangeCount, DatabaseHealth, DiskFull, RecordFailure, StopCause, WritesStopped};
+pub use usage::{ActivityEntry, ActivityEvent, ActivityPage, HourlyUsage, KeyClient, KeyUsage};
 
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{KeyId, Secret, Timestamp};

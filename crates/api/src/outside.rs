@@ -1,59 +1,17 @@
 //! Describes changes that other programs made to the key database, and how the service reacted.
 
 use serde::{Deserialize, Serialize};
-use strum::{AsRefStr, EnumString, VariantArray};
 use ts_rs::TS;
-use utoipa::ToSchema;
 
-/// A change that another program made to the key database, or to the record of revocations (a separate file outside the
-/// database).
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    TS,
-    ToSchema,
-    EnumString,
-    AsRefStr,
-    VariantArray,
-)]
-#[serde(rename_all = "camelCase")]
-#[strum(serialize_all = "camelCase")]
-pub enum OutsideChange {
-    /// A key was added.
-    Added,
-    /// A key was removed or is no longer readable.
-    Removed,
-    /// A key was renamed.
-    Renamed,
-    /// The scopes of a key were changed.
-    ScopesChanged,
-    /// The secret of a key was replaced under the same identifier.
-    SecretChanged,
-    /// A key was revoked.
-    Revoked,
-    /// A revoked key was made active again. The service still treats it as revoked.
-    KeptRevoked,
-    /// Keys were changed while the service was not running, so the details are unknown.
-    WhileClosed,
-    /// The record of revocations was missing. The service created a new one from the database.
-    RecordLost,
-    /// The record of revocations was replaced by a different one.
-    RecordReplaced,
-    /// The record of revocations was truncated or edited. The service created a new one.
-    RecordDamaged,
-}
+use ulkeys_domain::OutsideChange;
+
+use crate::schema;
 
 /// Detected changes of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct ChangeCount {
     /// The kind of change.
+    #[ts(as = "schema::OutsideChange")]
     pub change: OutsideChange,
     /// Number of affected keys; 0 if the change does not affect particular keys.
     #[ts(type = "number")]
@@ -117,17 +75,4 @@ pub struct DatabaseHealth {
     pub record_failure: Option<RecordFailure>,
     /// Changes that other programs have made since the service opened the database.
     pub changes: Vec<ChangeCount>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outside_change_name_parses_back() {
-        for &change in OutsideChange::VARIANTS {
-            assert_eq!(serde_json::to_value(change).expect("can be serialized"), change.as_ref());
-            assert_eq!(change.as_ref().parse(), Ok(change));
-        }
-    }
 }

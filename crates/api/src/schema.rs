@@ -123,6 +123,86 @@ pub enum AttentionReason {
     AdminUnused,
 }
 
+/// Filters the list of keys by status.
+#[derive(TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum KeyStatus {
+    /// Active keys, which are accepted.
+    Active,
+    /// Active keys that need attention.
+    Attention,
+    /// Revoked keys, which are permanently rejected.
+    Revoked,
+    /// Active and revoked keys.
+    All,
+}
+
+/// The column by which keys are sorted.
+#[derive(TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum SortBy {
+    /// Sorts by name, ignoring case and accents.
+    Name,
+    /// Sorts by scopes, so that keys with the same scopes are adjacent.
+    Scopes,
+    /// Sorts by the time of creation.
+    CreatedAt,
+    /// Sorts by the time of the last use. Keys that have never been used come first.
+    LastUsedAt,
+    /// Sorts by the time of revocation. Active keys come first.
+    RevokedAt,
+}
+
+/// The kinds of activity entries, by which activity can be filtered.
+#[derive(TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = HappeningKind)]
+pub enum ActivityKind {
+    /// A key was created.
+    Created,
+    /// A key was renamed.
+    Renamed,
+    /// A key was revoked.
+    Revoked,
+    /// A new client used a key.
+    #[serde(rename = "newSource")]
+    NewClient,
+    /// Requests were rejected.
+    #[serde(rename = "refused")]
+    Rejected,
+    /// Another program changed the database.
+    ChangedOutside,
+}
+
+/// A change that another program made to the key database, or to the record of revocations (a separate file outside the
+/// database).
+#[derive(TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OutsideChange {
+    /// A key was added.
+    Added,
+    /// A key was removed or is no longer readable.
+    Removed,
+    /// A key was renamed.
+    Renamed,
+    /// The scopes of a key were changed.
+    ScopesChanged,
+    /// The secret of a key was replaced under the same identifier.
+    SecretChanged,
+    /// A key was revoked.
+    Revoked,
+    /// A revoked key was made active again. The service still treats it as revoked.
+    KeptRevoked,
+    /// Keys were changed while the service was not running, so the details are unknown.
+    WhileClosed,
+    /// The record of revocations was missing. The service created a new one from the database.
+    RecordLost,
+    /// The record of revocations was replaced by a different one.
+    RecordReplaced,
+    /// The record of revocations was truncated or edited. The service created a new one.
+    RecordDamaged,
+}
+
 /// The decision about a request, as recorded in usage and activity.
 #[derive(TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -258,6 +338,10 @@ mod tests {
     fn descriptions_agree_with_domain_types() {
         assert_describes_variants::<domain::Scope, Scope>();
         assert_describes_variants::<domain::AttentionReason, AttentionReason>();
+        assert_describes_variants::<domain::KeyStatus, KeyStatus>();
+        assert_describes_variants::<domain::SortBy, SortBy>();
+        assert_describes_variants::<domain::ActivityKind, ActivityKind>();
+        assert_describes_variants::<domain::OutsideChange, OutsideChange>();
         assert_describes_variants::<domain::decision::Decision, Decision>();
         assert_describes_variants::<training::RunStatus, RunStatus>();
         assert_describes_variants::<training::CheckpointState, CheckpointState>();

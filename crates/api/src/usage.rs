@@ -1,13 +1,12 @@
 //! Responses about the hourly usage of a key, the clients that used it, and the activity of all keys.
 
 use serde::{Deserialize, Serialize};
-use strum::{AsRefStr, EnumString, VariantArray};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use crate::{OutsideChange, schema};
+use crate::schema;
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::{KeyId, Timestamp};
+use ulkeys_domain::{KeyId, OutsideChange, Timestamp};
 
 /// Response of `GET /api/api-keys/{keyId}/usage`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
@@ -22,10 +21,6 @@ pub struct KeyUsage {
     /// Clients that used the key, most recent first; at most 50.
     pub sources: Vec<KeyClient>,
 }
-
-/// Maximum number of clients that are stored per key. A new client replaces the one that was inactive for the longest
-/// time.
-pub const MAX_CLIENTS_PER_KEY: u32 = 50;
 
 /// Number of requests with the same outcome in one hour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
@@ -110,32 +105,6 @@ pub struct ActivityEntry {
     pub agent: Option<String>,
 }
 
-/// The kinds of activity entries, by which activity can be filtered.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
-)]
-#[serde(rename_all = "camelCase")]
-#[strum(serialize_all = "camelCase")]
-#[schema(as = HappeningKind)]
-pub enum ActivityKind {
-    /// A key was created: [`ActivityEvent::Created`].
-    Created,
-    /// A key was renamed: [`ActivityEvent::Renamed`].
-    Renamed,
-    /// A key was revoked: [`ActivityEvent::Revoked`].
-    Revoked,
-    /// A new client used a key: [`ActivityEvent::NewClient`].
-    #[serde(rename = "newSource")]
-    #[strum(serialize = "newSource")]
-    NewClient,
-    /// Requests were rejected: [`ActivityEvent::Rejected`].
-    #[serde(rename = "refused")]
-    #[strum(serialize = "refused")]
-    Rejected,
-    /// Another program changed the database: [`ActivityEvent::ChangedOutside`].
-    ChangedOutside,
-}
-
 /// The event of an activity entry, with its details.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "kind", rename_all = "camelCase")]
@@ -188,6 +157,8 @@ pub enum ActivityEvent {
     /// Another program changed the key database or the record of revocations.
     ChangedOutside {
         /// The kind of change.
+        #[ts(as = "schema::OutsideChange")]
+        #[schema(value_type = schema::OutsideChange)]
         change: OutsideChange,
         /// Number of affected keys: 1 if the entry identifies the key, and 0 if no particular key is affected.
         #[ts(type = "number")]
@@ -203,6 +174,9 @@ pub enum ActivityEvent {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray as _;
+    use ulkeys_domain::ActivityKind;
+
     use super::*;
 
     #[test]

@@ -1,8 +1,8 @@
 //! The requests that list, count and read keys.
 
 use reqwest::Method;
-use ulkeys_api::{ApiKey, KeyCounts, KeyList, KeyRevocations, KeySort, KeyStatus, RevokeKeys};
-use ulkeys_domain::KeyId;
+use ulkeys_api::{ApiKey, KeyCounts, KeyList, KeyRevocations, RevokeKeys};
+use ulkeys_domain::{KeyId, KeySort, KeyStatus};
 
 use crate::{ApiClient, ApiClientError};
 

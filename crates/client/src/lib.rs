@@ -14,10 +14,10 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use sse_stream::SseByteStream;
 use ulkeys_api::{
-    ActivityKind, ActivityPage, ApiKey, CheckReport, CheckRequest, CreateKey, CreatedKey, ErrorBody, KeyEvent, KeyList,
-    KeyUsage, RenameKey, RevokedKey,
+    ActivityPage, ApiKey, CheckReport, CheckRequest, CreateKey, CreatedKey, ErrorBody, KeyEvent, KeyList, KeyUsage,
+    RenameKey, RevokedKey,
 };
-use ulkeys_domain::KeyId;
+use ulkeys_domain::{ActivityKind, KeyId};
 
 pub use keys::KeyQuery;
 pub use training::RunQuery;

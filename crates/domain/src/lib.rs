@@ -6,10 +6,12 @@
 //! of HTTP and IPC, which belong to the crate `ulkeys-api`.
 
 mod account;
+mod activity;
 mod actor;
 pub mod decision;
 pub mod key;
 mod key_attention;
+mod key_list;
 pub mod name;
 pub mod policy;
 pub mod rate_limit;
@@ -22,9 +24,11 @@ pub mod time;
 pub mod training;
 
 pub use account::AccountId;
+pub use activity::{ActivityKind, OutsideChange};
 pub use actor::Actor;
 pub use key::{KeyAuthInfo, KeyId, KeyRecord};
 pub use key_attention::{AttentionReason, AttentionThresholds, DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS};
+pub use key_list::{KeySort, KeyStatus, SortBy};
 pub use name::{KeyName, normalize_for_search, resembles_key};
 pub use rate_limit::{RateLimitClass, RateLimits};
 pub use scope::{Scope, Scopes};

@@ -9,11 +9,11 @@ use axum::http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE}
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
-use ulkeys_api::{DatabaseProblem, ErrorBody, ErrorCode};
+use ulkeys_api::{ErrorBody, ErrorCode};
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::decision::Rejection;
 use ulkeys_domain::rate_limit::RateLimitStatus;
-use ulkeys_store::{StoreError, WriteError};
+use ulkeys_store::{DatabaseProblem, StoreError, WriteError};
 
 use crate::training_quota::{QuotaError, StorageShortage};
 

@@ -8,7 +8,7 @@ mod variants;
 
 use std::collections::BTreeSet;
 
-use ulkeys_api::{ActivityKind, ErrorBody, KeyEvent, KeyStatus};
+use ulkeys_api::{ErrorBody, KeyEvent, schema};
 use ulkeys_domain::policy::{self, RequiredScopes};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -53,8 +53,8 @@ pub(crate) fn base_document() -> OpenApi {
     add_schema::<ErrorBody>(&mut components);
     add_schema::<KeyEvent>(&mut components);
     // utoipa does not register types that are used only in parameters.
-    add_schema::<ActivityKind>(&mut components);
-    add_schema::<KeyStatus>(&mut components);
+    add_schema::<schema::ActivityKind>(&mut components);
+    add_schema::<schema::KeyStatus>(&mut components);
     OpenApiBuilder::new()
         .info(
             InfoBuilder::new()

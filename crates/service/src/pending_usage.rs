@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 
-use ulkeys_api::MAX_CLIENTS_PER_KEY;
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{KeyId, Timestamp};
-use ulkeys_store::{ClientUsage, HourlyCount, MILLIS_PER_HOUR, UsageBatch};
+use ulkeys_store::{ClientUsage, HourlyCount, MAX_CLIENTS_PER_KEY, MILLIS_PER_HOUR, UsageBatch};
 
 /// The client that sent a request: its address and user agent.
 #[derive(Clone, Copy)]

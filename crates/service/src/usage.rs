@@ -14,10 +14,10 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
-use ulkeys_api::{DatabaseProblem, KeyEvent, KeyUse};
+use ulkeys_api::{KeyEvent, KeyUse};
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{KeyId, KeyRecord, Timestamp};
-use ulkeys_store::{RejectedRequests, Store, UsageBatch};
+use ulkeys_store::{DatabaseProblem, RejectedRequests, Store, UsageBatch};
 
 use crate::config::Config;
 use crate::events::{PUBLISH_INTERVAL, PublishedEvent};

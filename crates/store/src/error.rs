@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{ErrorCode as Sqlite, ffi};
 use rusqlite_migration::MigrationDefinitionError;
-use ulkeys_api::DatabaseProblem;
 
 use crate::disk_space;
 
@@ -31,6 +30,29 @@ pub fn is_locking_unsupported(error: &std::io::Error) -> bool {
         }
     }
     error.kind() == std::io::ErrorKind::Unsupported
+}
+
+/// Problems with a database that its owner can fix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseProblem {
+    /// Another program has locked the database.
+    Locked,
+    /// The database or its folder is not writable.
+    ReadOnly,
+    /// The content of the database is damaged.
+    Corrupt,
+    /// A newer version of this program created the database.
+    Newer,
+    /// The database belongs to another program.
+    Foreign,
+    /// The database file was moved, replaced or overwritten while the service had it open.
+    Replaced,
+    /// The file system does not support file locks, so a second service could change the keys at the same time.
+    LockingUnsupported,
+    /// The disk is full, or the user's disk quota is used up.
+    Full,
+    /// Any other problem, such as a missing drive or a disk error.
+    Unavailable,
 }
 
 /// An error from a store operation. A failed operation leaves the store unchanged.

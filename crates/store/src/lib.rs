@@ -1,12 +1,16 @@
 //! Storage of keys and training runs: the traits [`Store`], [`KeyRepository`] and
 //! [`RunRepository`], and their SQLite implementation.
 //!
-//! A store deliberately never receives plaintext keys (only hashes) and does not read the clock (callers pass the
-//! time). It only returns committed data, so a revocation is effective as soon as it is acknowledged.
+//! A store deliberately never receives plaintext keys (only hashes), does not read the clock (callers pass the time),
+//! and has no JSON types (the service converts what a store returns). It only returns committed data, so a revocation
+//! is effective as soon as it is acknowledged.
 
+mod activity;
 mod change_feed;
 mod disk_space;
 mod error;
+mod health;
+mod key_list;
 mod private_files;
 mod revocation_record;
 mod runs;
@@ -18,18 +22,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ulkeys_api::{ActivityKind, ActivityPage, KeyCounts, KeySort, KeyStatus, KeyUsage};
 use ulkeys_domain::training::{CheckpointId, RunId};
-use ulkeys_domain::{AccountId, AttentionThresholds, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
+use ulkeys_domain::{AccountId, ActivityKind, AttentionThresholds, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
 
+pub use activity::{ActivityEntry, ActivityEvent, ActivityPage};
 pub use change_feed::{Committed, KeyChanges, KeyVisitor, KnownKeys, Revision, StoredKey};
-pub use error::{StoreError, WriteError, is_locking_unsupported};
+pub use error::{DatabaseProblem, StoreError, WriteError, is_locking_unsupported};
+pub use health::{ChangeCount, DatabaseHealth, StopCause, WritesStopped};
+pub use key_list::{CursorValue, KeyCounts, KeyCursor, KeyPage, KeyQuery};
 pub use runs::{
-    MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED_CHECKPOINTS, ReportedBy, RunDeletion, RunRepository,
-    StoredBytes, TrainingBytes,
+    MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED_CHECKPOINTS, ReportedBy, ResourceCounts, RunDeletion,
+    RunRepository, StoredBytes, TrainingBytes,
 };
 pub use sqlite::SqliteStore;
-pub use usage::{AuditContext, ClientUsage, HourlyCount, MILLIS_PER_HOUR, RejectedRequests, UsageBatch, UsageBatchId};
+pub use usage::{
+    AuditContext, ClientUsage, HourlyCount, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY, MILLIS_PER_HOUR,
+    RejectedRequests, UsageBatch, UsageBatchId,
+};
 
 /// The result of a store operation that does not write.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -150,59 +159,6 @@ pub trait KeyRepository: Send + Sync + 'static {
         before: Option<u64>,
         limit: u32,
     ) -> Result<ActivityPage>;
-}
-
-/// The filter, the order, and the page of a [`KeyRepository::list`] call.
-#[derive(Debug, Clone)]
-pub struct KeyQuery {
-    /// Only keys with this status are listed.
-    pub status: KeyStatus,
-    /// The thresholds that decide whether a key needs attention.
-    pub thresholds: AttentionThresholds,
-    /// Search words, separated by white space. Each word must occur in the name (ignoring case and accents), in the
-    /// prefix, or in a scope, or must equal the identifier.
-    pub text: String,
-    /// If set, only keys with exactly this name are listed.
-    pub name: Option<KeyName>,
-    /// The sort order.
-    pub sort: KeySort,
-    /// If set, only keys after this position are listed. Its value belongs to the column of `sort`.
-    pub after: Option<KeyCursor>,
-    /// The number of keys to skip before the page.
-    pub offset: u64,
-    /// The maximum number of keys on the page.
-    pub limit: u32,
-}
-
-/// A position in a list of keys that is sorted by name or by time of creation: the position of the last key of a page.
-/// It stays valid if that key is renamed or revoked, so a walk from position to position visits each key once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyCursor {
-    /// The value by which the key was sorted.
-    pub value: CursorValue,
-    /// The identifier of the key, which orders keys with the same value.
-    pub id: KeyId,
-}
-
-/// The value by which a key is sorted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CursorValue {
-    /// The name without case and accents.
-    Name(String),
-    /// The time of creation.
-    CreatedAt(Timestamp),
-}
-
-/// A page of keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyPage {
-    /// The keys on the page.
-    pub keys: Vec<KeyRecord>,
-    /// The number of matching keys on all pages.
-    pub total: u64,
-    /// The position of the last key, if more keys follow. `None` if the keys are sorted by a column whose values
-    /// change.
-    pub next: Option<KeyCursor>,
 }
 
 /// The result of [`KeyRepository::revoke`].

@@ -4,7 +4,6 @@
 //! files should exist.
 
 use async_trait::async_trait;
-use ulkeys_api::ResourceCounts;
 use ulkeys_domain::training::{
     Checkpoint, CheckpointId, Console, EpochDetails, ModelId, ModelRef, RunDetails, RunId, RunStart, RunStatus,
     RunSummary, RunUpdate, StartedRun,
@@ -24,6 +23,15 @@ pub const MAX_EPOCH_BYTES: u32 = 16 * 1024 * 1024;
 
 /// The maximum number of uploaded checkpoints that a run has not confirmed yet. A newer upload replaces the oldest one.
 pub const MAX_UNCONFIRMED_CHECKPOINTS: u32 = 2;
+
+/// The number of resources that training runs have created.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ResourceCounts {
+    /// The number of projects.
+    pub projects: u64,
+    /// The number of models in all projects.
+    pub models: u64,
+}
 
 /// The origin and the time of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]

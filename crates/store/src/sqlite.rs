@@ -28,13 +28,13 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use rusqlite::Connection;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
-use ulkeys_api::{DatabaseHealth, DatabaseProblem, DiskFull, ResourceCounts, WritesStopped};
 use ulkeys_domain::training::{CheckpointId, RunId};
 use ulkeys_domain::{AccountId, Timestamp};
 
 use crate::{
-    AccountStore, AuditContext, Committed, KeyChanges, KeyVisitor, KnownKeys, Result, Revision, Revocation, Store,
-    StoreError, StoredKey, UsageBatch, WriteError, WriteResult, disk_space,
+    AccountStore, AuditContext, Committed, DatabaseHealth, DatabaseProblem, KeyChanges, KeyVisitor, KnownKeys,
+    ResourceCounts, Result, Revision, Revocation, Store, StoreError, StoredKey, UsageBatch, WriteError, WriteResult,
+    WritesStopped, disk_space,
 };
 
 use account::SqliteAccount;
@@ -248,8 +248,7 @@ impl SharedState {
         let error = StoreError::from_sqlite(&self.path, error);
         if error.problem == DatabaseProblem::Full && self.full.lock().replace(Instant::now()).is_none() {
             tracing::error!(%error, "no space left for the key database: only revocations are accepted");
-            let folder = self.path.parent().unwrap_or(&self.path).display().to_string();
-            self.health.send_modify(|health| health.full = Some(DiskFull { folder }));
+            self.health.send_modify(|health| health.is_full = true);
         }
         error
     }
@@ -264,7 +263,7 @@ impl SharedState {
             && self.full.lock().take_if(|failed| is_over(failed)).is_some()
         {
             tracing::info!(path = %self.path.display(), "the key database has disk space again");
-            self.health.send_modify(|health| health.full = None);
+            self.health.send_modify(|health| health.is_full = false);
         }
     }
 
@@ -367,11 +366,8 @@ impl SharedState {
     fn check_files(&self, writer: &Connection) {
         let mut files = self.files.lock();
         files.check_location(writer);
-        let stopped = files.stop_cause().map(|cause| WritesStopped {
-            cause,
-            path: self.path.display().to_string(),
-            saved: files.saved_copy().map(|path| path.display().to_string()),
-        });
+        let stopped =
+            files.stop_cause().map(|cause| WritesStopped { cause, saved: files.saved_copy().map(Path::to_owned) });
         self.health.send_if_modified(|health| {
             let is_new = health.stopped != stopped;
             health.stopped = stopped;

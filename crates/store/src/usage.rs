@@ -1,4 +1,4 @@
-//! Request data that a service stores: the origin of a change, and batches of usage.
+//! Request data that a service stores: the origin of a change, batches of usage, and the usage of a key.
 
 use std::net::IpAddr;
 
@@ -7,6 +7,10 @@ use ulkeys_domain::{Actor, KeyId, Timestamp};
 
 /// Milliseconds in an hour. Usage is counted in hours since the Unix epoch (UTC).
 pub const MILLIS_PER_HOUR: i64 = 3_600_000;
+
+/// The maximum number of clients that are stored per key. A new client replaces the one that was inactive for the
+/// longest time.
+pub const MAX_CLIENTS_PER_KEY: u32 = 50;
 
 /// The origin of a change.
 #[derive(Debug, Clone)]
@@ -22,6 +26,41 @@ pub struct AuditContext {
 /// The identifier of a batch of usage: 128 random bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UsageBatchId(pub(crate) [u8; 16]);
+
+/// The usage of one key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// The number of requests per hour and outcome, oldest hour first. Hours without requests are left out.
+    pub hours: Vec<HourlyUsage>,
+    /// The clients that used the key, most recent first; at most [`MAX_CLIENTS_PER_KEY`].
+    pub clients: Vec<KeyClient>,
+}
+
+/// The number of requests with one key that had the same outcome in one hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HourlyUsage {
+    /// The beginning of the hour.
+    pub hour: Timestamp,
+    /// The outcome of the requests.
+    pub outcome: Decision,
+    /// The number of requests.
+    pub requests: u64,
+}
+
+/// A client, identified by address and user agent, that used a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyClient {
+    /// The IP address of the client.
+    pub peer: String,
+    /// The client's user agent, if the client sent one.
+    pub user_agent: Option<String>,
+    /// When the client's first request was accepted.
+    pub first_used_at: Timestamp,
+    /// When the client's last request was accepted.
+    pub last_used_at: Timestamp,
+    /// The number of accepted requests from the client.
+    pub requests: u64,
+}
 
 /// The usage recorded since the last batch.
 #[derive(Debug)]

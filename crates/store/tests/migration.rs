@@ -8,13 +8,15 @@ use std::sync::{Arc, mpsc};
 
 use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
-use ulkeys_api::{ActivityEvent, ActivityKind, KeySort, KeyStatus, OutsideChange};
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::training::{CheckpointId, ModelId, ModelRef, RunId, RunStart, Slug};
-use ulkeys_domain::{AccountId, Actor, AttentionThresholds, KeyId, KeyName, Secret, Timestamp};
+use ulkeys_domain::{
+    AccountId, ActivityKind, Actor, AttentionThresholds, KeyId, KeyName, KeySort, KeyStatus, OutsideChange, Secret,
+    Timestamp,
+};
 use ulkeys_store::{
-    AccountStore, AuditContext, KeyQuery, RejectedRequests, ReportedBy, Revision, RunDeletion, SqliteStore, Store as _,
-    StoredBytes, StoredKey, TrainingBytes, UsageBatch,
+    AccountStore, ActivityEvent, AuditContext, KeyQuery, RejectedRequests, ReportedBy, Revision, RunDeletion,
+    SqliteStore, Store as _, StoredBytes, StoredKey, TrainingBytes, UsageBatch,
 };
 
 use old_database::database_of_version;
@@ -159,12 +161,12 @@ async fn open_version_before_columns_were_renamed_keeps_clients_activity_and_rev
     let store = SqliteStore::open_with_record(&path, &record, clock).expect("migrated");
     assert_eq!(found(&store, "zoe", Some("Zoé")).await, ["Zoé"]);
     let usage = account(&store).key_usage(&id, clock()).await.expect("read");
-    let clients: Vec<_> = usage.sources.iter().map(|client| (client.agent.as_deref(), client.requests)).collect();
+    let clients: Vec<_> = usage.clients.iter().map(|client| (client.user_agent.as_deref(), client.requests)).collect();
     assert_eq!(clients, [(Some("yolo"), 3)]);
     let changes: Vec<_> = store.health().borrow().changes.iter().map(|count| count.change).collect();
     assert_eq!(changes, [OutsideChange::RecordLost], "the old database had used a record");
     let entries = account(&store).list_activity(Some(id), None, None, 10).await.expect("read").entries;
-    let events: Vec<_> = entries.into_iter().map(|entry| (entry.agent, entry.what)).collect();
+    let events: Vec<_> = entries.into_iter().map(|entry| (entry.user_agent, entry.event)).collect();
     let rejected = ActivityEvent::Rejected { outcome: Decision::Scope, requests: 1, last_at: at(2) };
     let created = ActivityEvent::Created { by: Some(id) };
     assert_eq!(events, [(Some("curl".to_owned()), rejected), (Some("app".to_owned()), created)]);
@@ -183,8 +185,8 @@ async fn open_version_before_columns_were_renamed_keeps_clients_activity_and_rev
     store.record_usage(batch.into()).await.expect("written");
     let entries =
         account(&store).list_activity(Some(id), Some(ActivityKind::Rejected), None, 10).await.expect("read").entries;
-    let what: Vec<_> = entries.into_iter().map(|entry| entry.what).collect();
-    assert_eq!(what, [ActivityEvent::Rejected { outcome: Decision::Scope, requests: 2, last_at: at(4) }]);
+    let events: Vec<_> = entries.into_iter().map(|entry| entry.event).collect();
+    assert_eq!(events, [ActivityEvent::Rejected { outcome: Decision::Scope, requests: 2, last_at: at(4) }]);
 }
 
 /// Adds a key and an activity entry of each kind to a database of version 8.
@@ -239,7 +241,7 @@ async fn open_version_before_change_feed_names_actors() {
         ActivityEvent::Renamed { by: None, old_name: "a".to_owned(), new_name: "b".to_owned() },
         ActivityEvent::Created { by: None },
     ];
-    assert_eq!(entries.into_iter().map(|entry| entry.what).collect::<Vec<_>>(), expected);
+    assert_eq!(entries.into_iter().map(|entry| entry.event).collect::<Vec<_>>(), expected);
     let audit = AuditContext { actor: Actor::Session, peer: [127, 0, 0, 1].into(), user_agent: "".into() };
     let revoked = account(&store).revoke(&key, at(11), audit).await.expect("revoked");
     assert!(revoked.revision > Revision::default());

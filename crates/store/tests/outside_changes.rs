@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
-use ulkeys_api::{ActivityEntry, ActivityEvent, ActivityKind, DatabaseProblem, OutsideChange, StopCause};
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::{AccountId, KeyId, KeyName, Timestamp};
+use ulkeys_domain::{AccountId, ActivityKind, KeyId, KeyName, OutsideChange, Timestamp};
 use ulkeys_store::{
-    HourlyCount, KeyRepository, KnownKeys as _, SqliteStore, Store as _, UsageBatch, WriteError, WriteResult,
+    ActivityEntry, ActivityEvent, DatabaseProblem, HourlyCount, KeyRepository, KnownKeys as _, SqliteStore, StopCause,
+    Store as _, UsageBatch, WriteError, WriteResult,
 };
 
 use support::key_index::KeyIndex;
@@ -52,7 +52,7 @@ async fn stored_changes(store: &FollowedStore) -> Vec<OutsideChange> {
     let mut all: Vec<_> = page
         .entries
         .iter()
-        .map(|entry| match &entry.what {
+        .map(|entry| match &entry.event {
             ActivityEvent::ChangedOutside { change, .. } => *change,
             other => panic!("{other:?}"),
         })
@@ -168,7 +168,7 @@ async fn check_each_kind_of_change_is_reported_and_noted() {
     let page = store.list_activity(Some(widened), Some(ActivityKind::ChangedOutside), None, 10).await.expect("read");
     let (before, after) = (Some("read".into()), Some("read admin".into()));
     let expected = ActivityEvent::ChangedOutside { change: OutsideChange::ScopesChanged, keys: 1, before, after };
-    assert_eq!(page.entries[0].what, expected);
+    assert_eq!(page.entries[0].event, expected);
     assert_eq!((page.entries[0].peer.as_str(), page.entries[0].key_name.as_deref()), ("", Some("widened")));
     drop(store);
 
@@ -206,7 +206,7 @@ async fn check_key_moved_to_other_account_is_reported_to_both() {
     for (account, expected) in [(AccountId::EMBEDDED, OutsideChange::Removed), (other, OutsideChange::Added)] {
         let kind = Some(ActivityKind::ChangedOutside);
         let page = store.store.account(account).list_activity(Some(id), kind, None, 10).await.expect("read");
-        let changes: Vec<_> = page.entries.into_iter().map(|entry| entry.what).collect();
+        let changes: Vec<_> = page.entries.into_iter().map(|entry| entry.event).collect();
         let noted = ActivityEvent::ChangedOutside { change: expected, keys: 1, before: None, after: None };
         assert_eq!(changes, [noted]);
     }
@@ -866,7 +866,7 @@ async fn check_own_revocation_with_lost_result_is_no_outside_change() {
     assert!(!is_active(&store, &own_hash) && !is_active(&store, &foreign_hash));
     assert_eq!(detected_changes(&store), [(OutsideChange::KeptRevoked, 1)]);
     let of_key = async |id| store.list_activity(Some(id), None, None, 10).await.expect("read").entries;
-    let is_outside = |entry: &ActivityEntry| matches!(entry.what, ActivityEvent::ChangedOutside { .. });
+    let is_outside = |entry: &ActivityEntry| matches!(entry.event, ActivityEvent::ChangedOutside { .. });
     assert!(!of_key(own).await.iter().any(is_outside));
     assert!(of_key(foreign).await.iter().any(is_outside));
 }

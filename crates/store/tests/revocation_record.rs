@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
-use ulkeys_api::{ActivityKind, DatabaseHealth, OutsideChange};
-use ulkeys_domain::{KeyHash, KeyId, KeyName};
-use ulkeys_store::{KeyRepository, WriteError};
+use ulkeys_domain::{ActivityKind, KeyHash, KeyId, KeyName, OutsideChange};
+use ulkeys_store::{DatabaseHealth, KeyRepository, WriteError};
 
 use support::{FollowedStore, TestPaths, audit, detected_changes, insert, is_active, now, revoke, wait};
 

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use rand::rngs::SysRng;
 use rusqlite::Connection;
 use tokio::task::JoinSet;
-use ulkeys_api::DatabaseProblem;
 use ulkeys_domain::{AccountId, Actor, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
-use ulkeys_store::{AccountStore, AuditContext, KnownKeys as _, SqliteStore, Store as _, WriteError};
+use ulkeys_store::{AccountStore, AuditContext, DatabaseProblem, KnownKeys as _, SqliteStore, Store as _, WriteError};
 
 use key_index::KeyIndex;
 

@@ -8,9 +8,9 @@ use tauri::{State, WebviewWindow};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::spawn_blocking;
 use ts_rs::TS;
-use ulkeys_api::{ActivityEntry, ActivityKind, ActivityPage};
+use ulkeys_api::{ActivityEntry, ActivityPage};
 use ulkeys_client::ApiClient;
-use ulkeys_domain::KeyId;
+use ulkeys_domain::{ActivityKind, KeyId};
 
 use super::{UntrustedArg, invalid_argument};
 use crate::activity_export::{self, ExportFormat};

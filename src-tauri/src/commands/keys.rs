@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tauri::{AppHandle, State};
 use ulkeys_api::{
-    ApiKey, CheckReport, CheckRequest, CreateKey, CreatedKey, ErrorCode, KeyCounts, KeyList, KeySort, KeyStatus,
-    KeyUsage, RevokedKey,
+    ApiKey, CheckReport, CheckRequest, CreateKey, CreatedKey, ErrorCode, KeyCounts, KeyList, KeyUsage, RevokedKey,
 };
 use ulkeys_client::KeyQuery;
+use ulkeys_domain::{KeySort, KeyStatus};
 use zeroize::Zeroizing;
 
 use super::{UntrustedArg, invalid_argument};

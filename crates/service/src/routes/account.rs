@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use ulkeys_api::AccountSummary;
+use ulkeys_api::{AccountSummary, ResourceCounts};
 
 use crate::error::ApiError;
 use crate::state::ServiceState;
@@ -21,6 +21,7 @@ use crate::state::ServiceState;
 )]
 pub(super) async fn get_summary(State(state): State<Arc<ServiceState>>) -> Result<Json<AccountSummary>, ApiError> {
     let account = &state.config.account;
+    let counts = state.account.count_resources().await?;
     Ok(Json(AccountSummary {
         username: account.username.clone(),
         name: account.name.clone(),
@@ -28,7 +29,7 @@ pub(super) async fn get_summary(State(state): State<Arc<ServiceState>>) -> Resul
         plan: "free".to_owned(),
         credits_cents: 0,
         // Only resources that training runs have created are counted. This service does not store datasets.
-        counts: state.account.count_resources().await?,
+        counts: ResourceCounts { projects: counts.projects, datasets: 0, models: counts.models },
         teams: Vec::new(),
     }))
 }

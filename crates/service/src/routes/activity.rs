@@ -6,11 +6,12 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::Deserialize;
-use ulkeys_api::{ActivityKind, ActivityPage, schema};
-use ulkeys_domain::KeyId;
+use ulkeys_api::{ActivityPage, schema};
+use ulkeys_domain::{ActivityKind, KeyId};
 use utoipa::IntoParams;
 
 use super::query_params::{parse_canonical_number, parse_number_up_to};
+use crate::convert;
 use crate::error::ApiError;
 use crate::openapi::BadRequest;
 use crate::state::ServiceState;
@@ -26,7 +27,7 @@ pub(super) struct ActivityQuery {
     #[param(value_type = Option<schema::KeyId>, nullable = false)]
     key_id: Option<String>,
     /// Returns only activity of this kind.
-    #[param(value_type = Option<ActivityKind>, nullable = false)]
+    #[param(value_type = Option<schema::ActivityKind>, nullable = false)]
     kind: Option<String>,
     /// The value of `next` on the previous page.
     #[param(nullable = false, pattern = "^(0|[1-9][0-9]{0,18})$")]
@@ -87,7 +88,8 @@ pub(super) async fn list_activity(
         query.map_err(|_| ApiError::Invalid("query: keyId, kind, cursor and limit may each occur only once".into()))?;
     let ActivityFilter { key, kind, before, limit } = query.parse().map_err(ApiError::Invalid)?;
     state.usage.flush_before_reading(&*state.store, state.now()).await;
-    Ok(Json(state.account.list_activity(key, kind, before, limit).await?))
+    let page = state.account.list_activity(key, kind, before, limit).await?;
+    Ok(Json(convert::activity_page(page)))
 }
 
 #[cfg(test)]

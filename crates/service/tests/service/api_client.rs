@@ -1,9 +1,9 @@
 //! Tests of the client library in `crates/client` against a real service.
 
 use rand::rngs::SysRng;
-use ulkeys_api::{ActivityKind, CreateKey, KeyCounts, KeySort, KeyStatus, RevocationOutcome};
+use ulkeys_api::{CreateKey, KeyCounts, RevocationOutcome};
 use ulkeys_client::{ApiClient, ApiClientError, KeyQuery};
-use ulkeys_domain::{AttentionReason, KeyId};
+use ulkeys_domain::{ActivityKind, AttentionReason, KeyId, KeySort, KeyStatus};
 
 use crate::common::{days_ago, start_with_keys};
 

@@ -12,10 +12,9 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use ulkeys_api::DatabaseProblem;
 use ulkeys_domain::storage::StorageLimits;
 use ulkeys_service::{Config, system_clock};
-use ulkeys_store::SqliteStore;
+use ulkeys_store::{DatabaseProblem, SqliteStore};
 
 use crate::common::{TestService, read_json, text};
 use crate::log_capture;

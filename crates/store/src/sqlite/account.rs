@@ -4,13 +4,15 @@ use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use ulkeys_api::{ActivityKind, ActivityPage, KeyCounts, KeyUsage};
-use ulkeys_domain::{AccountId, AttentionThresholds, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
+use ulkeys_domain::{AccountId, ActivityKind, AttentionThresholds, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
 
 use super::account_scope::AccountScope;
 use super::keys::KeyWriteError;
 use super::{Database, SharedState, activity, key_list, keys, usage};
-use crate::{AuditContext, HourlyCount, KeyPage, KeyQuery, KeyRepository, Result, Revocation, StoredKey, WriteResult};
+use crate::{
+    ActivityPage, AuditContext, HourlyCount, KeyCounts, KeyPage, KeyQuery, KeyRepository, KeyUsage, Result, Revocation,
+    StoredKey, WriteResult,
+};
 
 /// The data of one account in an SQLite file.
 pub(super) struct SqliteAccount {

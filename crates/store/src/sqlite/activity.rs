@@ -1,12 +1,11 @@
 //! Reads and writes the activity table.
 
 use rusqlite::{Row, named_params};
-use ulkeys_api::{ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, OutsideChange};
-use ulkeys_domain::{KeyId, KeyName, KeyPrefix, Timestamp};
+use ulkeys_domain::{ActivityKind, KeyId, KeyName, KeyPrefix, OutsideChange, Timestamp};
 
 use super::account_scope::AccountScope;
 use super::rows::{read_actor, read_enum, read_id, read_time, read_user_agent};
-use crate::{AuditContext, MILLIS_PER_HOUR, RejectedRequests};
+use crate::{ActivityEntry, ActivityEvent, ActivityPage, AuditContext, MILLIS_PER_HOUR, RejectedRequests};
 
 /// Adds an entry about a key. Runs in the caller's transaction.
 pub(super) fn insert(
@@ -14,9 +13,9 @@ pub(super) fn insert(
     key: &KeyId,
     at: Timestamp,
     audit: &AuditContext,
-    what: &ActivityEvent,
+    event: &ActivityEvent,
 ) -> rusqlite::Result<()> {
-    let (kind, old_name, new_name) = match what {
+    let (kind, old_name, new_name) = match event {
         ActivityEvent::Created { .. } => (ActivityKind::Created, None, None),
         ActivityEvent::Renamed { old_name, new_name, .. } => (ActivityKind::Renamed, Some(old_name), Some(new_name)),
         ActivityEvent::Revoked { .. } => (ActivityKind::Revoked, None, None),
@@ -121,13 +120,13 @@ pub(super) fn load_page(
     )?;
     let has_more = entries.len() > limit as usize;
     entries.truncate(limit as usize);
-    let next = entries.last().filter(|_| has_more).map(|entry: &ActivityEntry| entry.id.to_string());
+    let next = entries.last().filter(|_| has_more).map(|entry: &ActivityEntry| entry.id);
     Ok(ActivityPage { entries, next })
 }
 
 fn read_entry(row: &Row<'_>) -> rusqlite::Result<ActivityEntry> {
     let by = || read_actor(row, 7).map(|actor| actor.key_id().copied());
-    let what = match read_enum(row, 2)? {
+    let event = match read_enum(row, 2)? {
         ActivityKind::Created => ActivityEvent::Created { by: by()? },
         ActivityKind::Renamed => ActivityEvent::Renamed { by: by()?, old_name: row.get(8)?, new_name: row.get(9)? },
         ActivityKind::Revoked => ActivityEvent::Revoked { by: by()? },
@@ -150,12 +149,12 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<ActivityEntry> {
     };
     Ok(ActivityEntry {
         id: row.get::<_, i64>(0)?.cast_unsigned(),
-        what,
+        event,
         key_id,
         key_name: row.get::<_, Option<String>>(4)?.filter(|name| KeyName::parse(name).is_ok()),
         key_prefix: row.get::<_, Option<String>>(13)?.filter(|prefix| KeyPrefix::parse(prefix).is_some()),
         at: read_time(row, 1)?,
         peer: row.get(5)?,
-        agent: read_user_agent(row, 6)?,
+        user_agent: read_user_agent(row, 6)?,
     })
 }

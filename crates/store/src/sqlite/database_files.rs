@@ -14,10 +14,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use ulkeys_api::StopCause;
 
 use super::data_version;
 use super::page_checksums::PageChecksums;
+use crate::StopCause;
 use crate::private_files::{private_file, reserve_name, sibling_path};
 
 /// After another SQLite process has changed the database, changed pages in the database file are accepted for this

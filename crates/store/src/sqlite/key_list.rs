@@ -2,12 +2,11 @@
 
 use rusqlite::ToSql;
 use rusqlite::types::Value;
-use ulkeys_api::{KeyCounts, KeyStatus, SortBy};
-use ulkeys_domain::{AttentionThresholds, normalize_for_search};
+use ulkeys_domain::{AttentionThresholds, KeyStatus, SortBy, normalize_for_search};
 
 use super::account_scope::AccountScope;
 use super::rows::{KEY_COLUMN_COUNT, KEY_COLUMNS, read_key};
-use crate::{CursorValue, KeyCursor, KeyPage, KeyQuery};
+use crate::{CursorValue, KeyCounts, KeyCursor, KeyPage, KeyQuery};
 
 /// The maximum number of search words. Further words are ignored.
 const MAX_SEARCH_WORDS: usize = 8;

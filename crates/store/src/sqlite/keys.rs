@@ -2,7 +2,6 @@
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, ToSql, named_params};
 use rustc_hash::{FxHashMap, FxHashSet};
-use ulkeys_api::ActivityEvent;
 use ulkeys_domain::{
     AccountId, Actor, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp, normalize_for_search,
 };
@@ -14,7 +13,7 @@ use super::rows::{
 };
 use super::{activity, outside_changes};
 use crate::revocation_record::RecordPosition;
-use crate::{AuditContext, Committed, Revision, Revocation, StoredKey};
+use crate::{ActivityEvent, AuditContext, Committed, Revision, Revocation, StoredKey};
 
 /// Why a write of a key changed nothing; see [`crate::WriteError`].
 #[derive(Debug)]

@@ -8,11 +8,10 @@ use std::time::Duration;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, Transaction, TransactionBehavior};
 use rusqlite_migration::{HookResult, M, Migrations};
-use ulkeys_api::DatabaseProblem;
 use ulkeys_domain::normalize_for_search;
 
 use crate::private_files::{create_folder, private_file, reserve_name, sibling_path};
-use crate::{Result, StoreError};
+use crate::{DatabaseProblem, Result, StoreError};
 
 /// The SQLite application ID, "ULKY" in ASCII. Set by the first migration.
 const APPLICATION_ID: i32 = 0x554C_4B59;

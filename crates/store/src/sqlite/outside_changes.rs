@@ -12,13 +12,12 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use rustc_hash::FxHashSet;
 use tokio::sync::watch;
-use ulkeys_api::{ActivityEvent, ChangeCount, DatabaseHealth, OutsideChange, RecordFailure};
-use ulkeys_domain::{AccountId, KeyAuthInfo, KeyHash, KeyId, Timestamp};
+use ulkeys_domain::{AccountId, KeyAuthInfo, KeyHash, KeyId, OutsideChange, Timestamp};
 
 use super::account_scope::AccountScope;
 use super::{activity, keys};
 use crate::revocation_record::{RecordPosition, RecordState, RevocationRecord};
-use crate::{AuditContext, KeyChanges, KnownKeys, Revision, StoredKey};
+use crate::{ActivityEvent, AuditContext, ChangeCount, DatabaseHealth, KeyChanges, KnownKeys, Revision, StoredKey};
 
 /// Maximum number of activity entries for one kind of change. If there are more changes of that kind, a single entry
 /// contains their number.
@@ -349,9 +348,7 @@ impl OutsideChangeDetector {
     }
 
     fn report_record_failure(&mut self, result: std::io::Result<()>) {
-        let failure = result
-            .err()
-            .map(|error| RecordFailure { path: self.record.path().display().to_string(), detail: error.to_string() });
+        let failure = result.err().map(|error| error.to_string());
         let wait = self.retry.map_or(RETRY_DELAYS.0, |(_, wait)| (2 * wait).min(RETRY_DELAYS.1));
         self.retry = failure.is_some().then(|| (Instant::now() + wait, wait));
         self.health.send_if_modified(|health| {
@@ -361,7 +358,8 @@ impl OutsideChangeDetector {
             match &failure {
                 Some(failure) if is_new => {
                     tracing::error!(
-                        ?failure,
+                        path = %self.record.path().display(),
+                        %failure,
                         "cannot use the revocation record; new revocations are stored only in the database"
                     );
                 }

@@ -5,7 +5,6 @@ pub(super) mod write;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use ulkeys_api::ResourceCounts;
 use ulkeys_domain::training::{
     Checkpoint, CheckpointId, Console, EpochDetails, ModelId, ModelRef, RunDetails, RunId, RunStart, RunStatus,
     RunSummary, RunUpdate, StartedRun,
@@ -15,7 +14,7 @@ use ulkeys_domain::{KeyId, Timestamp};
 use super::SharedState;
 use super::account::SqliteAccount;
 use super::account_scope::AccountScope;
-use crate::{ReportedBy, Result, RunDeletion, RunRepository, TrainingBytes};
+use crate::{ReportedBy, ResourceCounts, Result, RunDeletion, RunRepository, TrainingBytes};
 
 #[async_trait]
 impl RunRepository for SqliteAccount {

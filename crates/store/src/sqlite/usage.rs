@@ -4,14 +4,16 @@ use std::ops::RangeInclusive;
 
 use rusqlite::{Connection, Row, named_params};
 use rustc_hash::FxHashSet;
-use ulkeys_api::{ActivityEvent, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY};
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{AccountId, Actor, CLOCK_TOLERANCE, KeyId, Timestamp};
 
 use super::account_scope::AccountScope;
 use super::rows::{read_enum, read_id, read_time, read_user_agent, timestamp_from_millis, to_json_array};
 use super::{activity, keys, service_days};
-use crate::{AuditContext, ClientUsage, HourlyCount, MILLIS_PER_HOUR, UsageBatch};
+use crate::{
+    ActivityEvent, AuditContext, ClientUsage, HourlyCount, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY,
+    MILLIS_PER_HOUR, UsageBatch,
+};
 
 /// The number of batches whose identifiers are stored. A service repeats only its last batch.
 const REMEMBERED_BATCHES: i64 = 100;
@@ -162,13 +164,13 @@ pub(super) fn load_usage(scope: AccountScope<'_>, key_id: KeyId, since: Timestam
             })
         },
     )?;
-    let sources = scope.query_all(
+    let clients = scope.query_all(
         "SELECT peer, user_agent, first_used_at, last_used_at, requests FROM clients
          WHERE account_id = :account_id AND key_id = :key ORDER BY last_used_at DESC, peer, user_agent",
         named_params! { ":key": key_id.as_str() },
         read_client,
     )?;
-    Ok(KeyUsage { key_id, hours, sources })
+    Ok(KeyUsage { hours, clients })
 }
 
 pub(super) fn load_accepted(
@@ -197,7 +199,7 @@ pub(super) fn load_accepted(
 fn read_client(row: &Row<'_>) -> rusqlite::Result<KeyClient> {
     Ok(KeyClient {
         peer: row.get(0)?,
-        agent: read_user_agent(row, 1)?,
+        user_agent: read_user_agent(row, 1)?,
         first_used_at: read_time(row, 2)?,
         last_used_at: read_time(row, 3)?,
         requests: row.get::<_, i64>(4)?.cast_unsigned(),

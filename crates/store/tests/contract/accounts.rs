@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::SysRng;
-use ulkeys_api::{ActivityEvent, ActivityKind, KeySort, KeyStatus};
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::training::{
     Checkpoint, CheckpointId, CheckpointState, ConsolePart, EpochReport, FileName, ModelId, ModelRef, RunStart,
     RunUpdate, Slug, StartedRun,
 };
-use ulkeys_domain::{AccountId, Actor, AttentionThresholds, KeyId, KeyName, KeyRecord};
+use ulkeys_domain::{
+    AccountId, ActivityKind, Actor, AttentionThresholds, KeyId, KeyName, KeyRecord, KeySort, KeyStatus,
+};
 use ulkeys_store::{
-    AccountStore, AuditContext, HourlyCount, KeyQuery, KeyRepository, KnownKeys as _, MILLIS_PER_HOUR,
+    AccountStore, ActivityEvent, AuditContext, HourlyCount, KeyQuery, KeyRepository, KnownKeys as _, MILLIS_PER_HOUR,
     RejectedRequests, ReportedBy, RunDeletion, StoredBytes, UsageBatch, WriteError,
 };
 
@@ -138,15 +139,15 @@ async fn record_usage_goes_to_account_of_each_key(stores: &TwoKeyAccounts) {
         assert_eq!((record.last_used_at, record.admin_used_at), (Some(used.0), used.1));
         let usage = account.key_usage(&own.id, at(0)).await.expect("read");
         assert_eq!(usage.hours.iter().map(|hour| hour.requests).collect::<Vec<_>>(), [requests]);
-        assert_eq!(usage.sources.iter().map(|client| client.agent.as_deref()).collect::<Vec<_>>(), [Some(agent)]);
+        assert_eq!(usage.clients.iter().map(|client| client.user_agent.as_deref()).collect::<Vec<_>>(), [Some(agent)]);
         let counted = account.accepted_requests(vec![key.id, other.id], 0..=1).await.expect("read");
         assert_eq!(counted.iter().map(|count| (count.key, count.requests)).collect::<Vec<_>>(), [(own.id, requests)]);
         let usage = account.key_usage(&foreign.id, at(0)).await.expect("read");
-        assert_eq!((usage.hours.len(), usage.sources.len()), (0, 0));
+        assert_eq!((usage.hours.len(), usage.clients.len()), (0, 0));
     }
     let rejected = async |account: &Arc<dyn KeyRepository>| {
         let page = account.list_activity(None, Some(ActivityKind::Rejected), None, 10).await.expect("read");
-        let requests = page.entries.into_iter().map(|entry| match entry.what {
+        let requests = page.entries.into_iter().map(|entry| match entry.event {
             ActivityEvent::Rejected { requests, .. } => (entry.key_id, requests),
             other => panic!("{other:?}"),
         });
@@ -318,7 +319,7 @@ async fn purge_and_file_lists_cover_all_accounts(stores: &TwoStoreAccounts) {
     }
     for (account, key) in [(&stores.one, &key), (&stores.two, &other)] {
         let usage = account.key_usage(&key.id, at(0)).await.expect("read");
-        assert_eq!((usage.hours.len(), usage.sources.len()), (0, 0));
+        assert_eq!((usage.hours.len(), usage.clients.len()), (0, 0));
         let record = account.get_key(&key.id).await.expect("read").expect("exists");
         assert_eq!(record.last_used_at, Some(at(0)), "a time in the future is replaced by the last counted hour");
         assert_eq!(account.list_activity(None, None, None, 10).await.expect("read").entries, []);

@@ -7,8 +7,7 @@ use rand::rngs::{StdRng, SysRng};
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
-use ulkeys_api::ActivityKind;
-use ulkeys_domain::{AccountId, KeyAuthInfo, KeyId, KeyName, KeyRecord};
+use ulkeys_domain::{AccountId, ActivityKind, KeyAuthInfo, KeyId, KeyName, KeyRecord};
 use ulkeys_store::{Committed, KeyChanges, KnownKeys as _, Revision, StoredKey, WriteError};
 
 use crate::fixture::KeyFixture;

@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use ulkeys_api::DatabaseProblem;
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{AccountId, KeyName, KeyRecord};
 use ulkeys_store::{
-    HourlyCount, KeyChanges, KeyRepository as _, KnownKeys as _, Revocation, StoredKey, UsageBatch, WriteError,
-    WriteResult,
+    DatabaseProblem, HourlyCount, KeyChanges, KeyRepository as _, KnownKeys as _, Revocation, StoredKey, UsageBatch,
+    WriteError, WriteResult,
 };
 
 use crate::fixture::KeyStore as _;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use rand::rngs::SysRng;
 use strum::VariantArray as _;
-use ulkeys_api::{ActivityEvent, ActivityKind, HourlyUsage, MAX_CLIENTS_PER_KEY};
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::{Actor, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
+use ulkeys_domain::{
+    ActivityKind, Actor, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp,
+};
 use ulkeys_store::{
-    AuditContext, ClientUsage, HourlyCount, KeyRepository, KnownKeys as _, MILLIS_PER_HOUR, RejectedRequests,
-    Revocation, UsageBatch, WriteError,
+    ActivityEvent, AuditContext, ClientUsage, HourlyCount, HourlyUsage, KeyRepository, KnownKeys as _,
+    MAX_CLIENTS_PER_KEY, MILLIS_PER_HOUR, RejectedRequests, Revocation, UsageBatch, WriteError,
 };
 
 use crate::fixture::KeyFixture;
@@ -284,7 +285,7 @@ async fn activity_lists_changes_of_a_key(store: &KeyFixture) {
 
     let page = store.list_activity(None, None, None, 10).await.expect("read");
     let by = Some(admin.id);
-    let told: Vec<_> = page.entries.iter().map(|entry| (entry.at, entry.key_id, entry.what.clone())).collect();
+    let told: Vec<_> = page.entries.iter().map(|entry| (entry.at, entry.key_id, entry.event.clone())).collect();
     let renamed = ActivityEvent::Renamed { by, old_name: "old".into(), new_name: "new".into() };
     assert_eq!(
         told,
@@ -296,7 +297,7 @@ async fn activity_lists_changes_of_a_key(store: &KeyFixture) {
         ]
     );
     assert_eq!(page.next, None);
-    assert_eq!((page.entries[0].peer.as_str(), page.entries[0].agent.as_deref()), ("127.0.0.1", Some("app/1")));
+    assert_eq!((page.entries[0].peer.as_str(), page.entries[0].user_agent.as_deref()), ("127.0.0.1", Some("app/1")));
     assert_eq!(page.entries[0].key_name.as_deref(), Some("new"), "the current name");
     let prefixes: Vec<_> = page.entries.iter().map(|entry| entry.key_prefix.as_deref()).collect();
     let (key_prefix, admin_prefix) = (Some(key.prefix.as_str()), Some(admin.prefix.as_str()));
@@ -304,7 +305,7 @@ async fn activity_lists_changes_of_a_key(store: &KeyFixture) {
 
     let first = store.list_activity(Some(key.id), None, None, 2).await.expect("read");
     assert_eq!(first.entries, page.entries[..2]);
-    let before = first.next.expect("another page").parse().expect("a number");
+    let before = first.next.expect("another page");
     let second = store.list_activity(Some(key.id), None, Some(before), 2).await.expect("read");
     assert_eq!((second.entries.as_slice(), second.next), (&page.entries[2..3], None));
 }
@@ -332,7 +333,7 @@ async fn activity_filters_by_kind(store: &KeyFixture) {
     store.store.record_usage(Arc::new(batch)).await.expect("recorded");
 
     let all = store.list_activity(None, None, None, 100).await.expect("read").entries;
-    let kind_of = |what: &ActivityEvent| match what {
+    let kind_of = |event: &ActivityEvent| match event {
         ActivityEvent::Created { .. } => ActivityKind::Created,
         ActivityEvent::Renamed { .. } => ActivityKind::Renamed,
         ActivityEvent::Revoked { .. } => ActivityKind::Revoked,
@@ -344,7 +345,7 @@ async fn activity_filters_by_kind(store: &KeyFixture) {
     for &kind in ActivityKind::VARIANTS {
         for key in [None, Some(one.id), Some(two.id)] {
             let page = store.list_activity(key, Some(kind), None, 100).await.expect("read");
-            let expected = all.iter().filter(|entry| kind_of(&entry.what) == kind);
+            let expected = all.iter().filter(|entry| kind_of(&entry.event) == kind);
             let expected: Vec<_> = expected.filter(|entry| key.is_none() || entry.key_id == key).cloned().collect();
             told += page.entries.len();
             assert_eq!((page.entries, page.next), (expected, None), "{kind:?}");
@@ -354,7 +355,7 @@ async fn activity_filters_by_kind(store: &KeyFixture) {
 
     let kind = Some(ActivityKind::Renamed);
     let first = store.list_activity(Some(one.id), kind, None, 2).await.expect("read");
-    let before = first.next.expect("another page").parse().expect("a number");
+    let before = first.next.expect("another page");
     let second = store.list_activity(Some(one.id), kind, Some(before), 2).await.expect("read");
     assert_eq!((first.entries.len(), second.entries.len(), second.next), (2, 1, None));
     assert_eq!((first.entries[0].at, second.entries[0].at), (at(5), at(3)));
@@ -398,18 +399,18 @@ async fn record_usage_adds_up_requests(store: &KeyFixture) {
     assert_eq!(usage.hours, hours);
     assert_eq!(store.key_usage(&key.id, at(MILLIS_PER_HOUR)).await.expect("read").hours, hours[1..]);
     let clients: Vec<_> = usage
-        .sources
+        .clients
         .iter()
-        .map(|source| (source.agent.as_deref(), source.first_used_at, source.last_used_at, source.requests))
+        .map(|client| (client.user_agent.as_deref(), client.first_used_at, client.last_used_at, client.requests))
         .collect();
     assert_eq!(clients, [(Some("yolo"), at(7), at(20), 4), (None, at(4), at(5), 2)]);
 
     let entries = store.list_activity(None, None, None, 10).await.expect("read").entries;
     let refused = ActivityEvent::Rejected { outcome: Decision::Unknown, requests: 5, last_at: at(30) };
-    assert_eq!((&entries[0].what, entries[0].key_id, entries[0].at), (&refused, None, at(7)));
+    assert_eq!((&entries[0].event, entries[0].key_id, entries[0].at), (&refused, None, at(7)));
     assert_eq!((&entries[0].key_name, &entries[0].key_prefix), (&None, &None), "an entry without a key has no name");
     assert_eq!(
-        entries.iter().filter(|entry| entry.what == ActivityEvent::NewClient).count(),
+        entries.iter().filter(|entry| entry.event == ActivityEvent::NewClient).count(),
         2,
         "one entry per client"
     );
@@ -432,7 +433,7 @@ async fn record_usage_same_batch_again_counts_once(store: &KeyFixture) {
     }
     let usage = store.key_usage(&key.id, at(0)).await.expect("read");
     assert_eq!(usage.hours.iter().map(|hour| hour.requests).collect::<Vec<_>>(), [7]);
-    assert_eq!(usage.sources.iter().map(|client| client.requests).collect::<Vec<_>>(), [4]);
+    assert_eq!(usage.clients.iter().map(|client| client.requests).collect::<Vec<_>>(), [4]);
 }
 
 async fn activity_of_removed_key_is_listed(store: &KeyFixture) {
@@ -449,9 +450,9 @@ async fn record_usage_caps_clients_per_key(store: &KeyFixture) {
     let (key, _) = insert(store, "key", 1).await;
     let clients = (0..200).map(|number| client_usage(key.id, &format!("agent {number}"), 10 + number)).collect();
     store.store.record_usage(Arc::new(UsageBatch { clients, ..UsageBatch::empty() })).await.expect("recorded");
-    let kept = store.key_usage(&key.id, at(0)).await.expect("read").sources;
+    let kept = store.key_usage(&key.id, at(0)).await.expect("read").clients;
     assert_eq!(kept.len(), MAX_CLIENTS_PER_KEY as usize);
-    assert_eq!(kept[0].agent.as_deref(), Some("agent 199"), "the latest clients are retained");
+    assert_eq!(kept[0].user_agent.as_deref(), Some("agent 199"), "the latest clients are retained");
     let entries = store.list_activity(Some(key.id), None, None, 1_000).await.expect("read").entries;
     assert_eq!(entries.len(), 1 + MAX_CLIENTS_PER_KEY as usize);
 }

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 use strum::VariantArray as _;
-use ulkeys_api::{KeyCounts, KeySort, KeyStatus, SortBy};
-use ulkeys_domain::{Actor, AttentionThresholds, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
-use ulkeys_store::{AuditContext, KeyPage, KeyQuery};
+use ulkeys_domain::{
+    Actor, AttentionThresholds, KeyId, KeyName, KeyRecord, KeySort, KeyStatus, Scope, Scopes, Secret, SortBy, Timestamp,
+};
+use ulkeys_store::{AuditContext, KeyCounts, KeyPage, KeyQuery};
 
 use crate::fixture::KeyFixture;
 

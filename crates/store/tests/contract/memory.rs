@@ -6,19 +6,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
-use ulkeys_api::{
-    ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, DatabaseProblem, HourlyUsage, KeyClient, KeyCounts,
-    KeyStatus, KeyUsage, MAX_CLIENTS_PER_KEY, SortBy,
-};
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{
-    AccountId, AttentionThresholds, CLOCK_TOLERANCE, KeyHash, KeyId, KeyName, KeyRecord, Timestamp,
-    normalize_for_search,
+    AccountId, ActivityKind, AttentionThresholds, CLOCK_TOLERANCE, KeyHash, KeyId, KeyName, KeyRecord, KeyStatus,
+    SortBy, Timestamp, normalize_for_search,
 };
 use ulkeys_store::{
-    AuditContext, ClientUsage, Committed, CursorValue, HourlyCount, KeyChanges, KeyCursor, KeyPage, KeyQuery,
-    KeyRepository, KeyVisitor, KnownKeys, MILLIS_PER_HOUR, RejectedRequests, Result, Revision, Revocation, StoreError,
-    StoredKey, UsageBatch, UsageBatchId, WriteError, WriteResult,
+    ActivityEntry, ActivityEvent, ActivityPage, AuditContext, ClientUsage, Committed, CursorValue, DatabaseProblem,
+    HourlyCount, HourlyUsage, KeyChanges, KeyClient, KeyCounts, KeyCursor, KeyPage, KeyQuery, KeyRepository, KeyUsage,
+    KeyVisitor, KnownKeys, MAX_CLIENTS_PER_KEY, MILLIS_PER_HOUR, RejectedRequests, Result, Revision, Revocation,
+    StoreError, StoredKey, UsageBatch, UsageBatchId, WriteError, WriteResult,
 };
 
 use crate::fixture::KeyStore;
@@ -171,10 +168,10 @@ impl State {
         key: Option<KeyId>,
         at: Timestamp,
         peer: String,
-        agent: &str,
-        what: ActivityEvent,
+        user_agent: &str,
+        event: ActivityEvent,
     ) {
-        let kind = match what {
+        let kind = match event {
             ActivityEvent::Created { .. } => ActivityKind::Created,
             ActivityEvent::Renamed { .. } => ActivityKind::Renamed,
             ActivityEvent::Revoked { .. } => ActivityKind::Revoked,
@@ -182,22 +179,22 @@ impl State {
             ActivityEvent::Rejected { .. } => ActivityKind::Rejected,
             ActivityEvent::ChangedOutside { .. } => ActivityKind::ChangedOutside,
         };
-        let (id, agent) = (self.activity.len() as u64 + 1, named(agent));
-        let entry = ActivityEntry { id, what, key_id: key, key_name: None, key_prefix: None, at, peer, agent };
+        let (id, user_agent) = (self.activity.len() as u64 + 1, named(user_agent));
+        let entry = ActivityEntry { id, event, key_id: key, key_name: None, key_prefix: None, at, peer, user_agent };
         self.activity.push((account, kind, entry));
     }
 
     fn record_client(&mut self, client: &ClientUsage) {
         let account = self.account_of_usage(Some(client.key));
         let known = self.clients.entry((account, client.key)).or_default();
-        let (peer, agent) = (client.peer.to_string(), named(&client.user_agent));
-        if let Some(known) = known.iter_mut().find(|known| known.peer == peer && known.agent == agent) {
+        let (peer, user_agent) = (client.peer.to_string(), named(&client.user_agent));
+        if let Some(known) = known.iter_mut().find(|known| known.peer == peer && known.user_agent == user_agent) {
             known.last_used_at = known.last_used_at.max(client.last);
             known.requests += client.requests;
             return;
         }
         let (first_used_at, last_used_at, requests) = (client.first, client.last, client.requests);
-        known.push(KeyClient { peer: peer.clone(), agent, first_used_at, last_used_at, requests });
+        known.push(KeyClient { peer: peer.clone(), user_agent, first_used_at, last_used_at, requests });
         known.sort_by_key(|known| std::cmp::Reverse(known.last_used_at));
         let has_space = known.len() <= MAX_CLIENTS_PER_KEY as usize;
         known.truncate(MAX_CLIENTS_PER_KEY as usize);
@@ -219,19 +216,19 @@ impl State {
         let peer = rejected.peer.to_string();
         for (.., entry) in &mut self.activity {
             let is_same = entry.key_id == key && entry.peer == peer && hour(entry.at) == hour(rejected.first);
-            match &mut entry.what {
+            match &mut entry.event {
                 ActivityEvent::Rejected { outcome: known, requests, last_at } if is_same && *known == outcome => {
                     *requests += rejected.requests;
                     *last_at = last.max(*last_at);
-                    entry.agent = named(&rejected.user_agent);
+                    entry.user_agent = named(&rejected.user_agent);
                     return;
                 }
                 _ => {}
             }
         }
-        let what = ActivityEvent::Rejected { outcome, requests, last_at: last };
+        let event = ActivityEvent::Rejected { outcome, requests, last_at: last };
         let account = self.account_of_usage(key);
-        self.add_activity(account, key, rejected.first, peer, &rejected.user_agent, what);
+        self.add_activity(account, key, rejected.first, peer, &rejected.user_agent, event);
     }
 }
 
@@ -421,9 +418,9 @@ impl KeyRepository for MemoryAccount {
         let first = (self.id, *id, since.as_millis().div_euclid(MILLIS_PER_HOUR), String::new());
         let hours = state.hours.range(first..).take_while(|((account, key, ..), _)| (account, key) == (&self.id, id));
         let hours = hours.map(|(_, usage)| usage.clone()).collect();
-        let mut sources = state.clients.get(&(self.id, *id)).cloned().unwrap_or_default();
-        sources.sort_by_key(|client| std::cmp::Reverse(client.last_used_at));
-        Ok(KeyUsage { key_id: *id, hours, sources })
+        let mut clients = state.clients.get(&(self.id, *id)).cloned().unwrap_or_default();
+        clients.sort_by_key(|client| std::cmp::Reverse(client.last_used_at));
+        Ok(KeyUsage { hours, clients })
     }
 
     async fn accepted_requests(&self, ids: Vec<KeyId>, hours: RangeInclusive<i64>) -> Result<Vec<HourlyCount>> {
@@ -464,7 +461,7 @@ impl KeyRepository for MemoryAccount {
                 entry.key_prefix = Some(record.prefix.as_str().to_owned());
             }
         }
-        let next = entries.last().filter(|_| has_more).map(|entry| entry.id.to_string());
+        let next = entries.last().filter(|_| has_more).map(|entry| entry.id);
         Ok(ActivityPage { entries, next })
     }
 }

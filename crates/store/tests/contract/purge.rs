@@ -44,9 +44,9 @@ async fn purge_on_one_day_of_wrong_clock_removes_nothing(store: &StoreFixture) {
         let record = store.get_key(&key.id).await.expect("read").expect("exists");
         let usage = store.key_usage(&key.id, at(0)).await.expect("read");
         let activity = store.list_activity(None, None, None, 100).await.expect("read").entries.len();
-        let source = usage.sources.first().map(|source| source.last_used_at);
+        let client = usage.clients.first().map(|client| client.last_used_at);
         assert_eq!(record.last_used_at, record.admin_used_at);
-        (record.last_used_at, source, usage.hours.len(), activity)
+        (record.last_used_at, client, usage.hours.len(), activity)
     };
     for day in 0..4 {
         let now = NOW + day * DAY;
@@ -138,7 +138,7 @@ async fn purge_removes_old_usage_clients_and_activity(store: &StoreFixture) {
     assert_eq!(store.key_usage(&key.id, at(0)).await.expect("read").hours, hours[1..]);
     assert!(store.list_activity(None, None, None, 10).await.expect("read").entries.is_empty());
     assert!(
-        store.key_usage(&key.id, at(0)).await.expect("read").sources.is_empty(),
+        store.key_usage(&key.id, at(0)).await.expect("read").clients.is_empty(),
         "the clients have not been used since"
     );
 }

@@ -10,13 +10,12 @@ use std::time::{Duration, Instant, SystemTime};
 use rand::rngs::SysRng;
 use rusqlite::Connection;
 use tokio::sync::watch;
-use ulkeys_api::{DatabaseHealth, DatabaseProblem, OutsideChange};
 use ulkeys_domain::{
-    AccountId, Actor, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp,
+    AccountId, Actor, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, OutsideChange, Scope, Scopes, Secret, Timestamp,
 };
 use ulkeys_store::{
-    AccountStore, AuditContext, KeyChanges, KnownKeys as _, Revocation, SqliteStore, Store as _, StoreError, StoredKey,
-    WriteResult,
+    AccountStore, AuditContext, DatabaseHealth, DatabaseProblem, KeyChanges, KnownKeys as _, Revocation, SqliteStore,
+    Store as _, StoreError, StoredKey, WriteResult,
 };
 
 use key_index::KeyIndex;

@@ -27,5 +27,6 @@ pub(crate) async fn count(
 ) -> Result<Json<KeyCounts>, ApiError> {
     let thresholds = RotationDaysQuery::parse(query, state.now())?;
     state.usage.flush_before_reading(&*state.store, state.now()).await;
-    Ok(Json(state.account.count_keys(thresholds).await?))
+    let counts = state.account.count_keys(thresholds).await?;
+    Ok(Json(KeyCounts { active: counts.active, attention: counts.attention, revoked: counts.revoked }))
 }

@@ -2,8 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use ulkeys_api::{KeySort, SortBy};
-use ulkeys_domain::{KeyId, Timestamp};
+use ulkeys_domain::{KeyId, KeySort, SortBy, Timestamp};
 use ulkeys_store::{CursorValue, KeyCursor};
 
 /// Writes a position in a list with this sort order. Clients do not interpret the text, so it is encoded.

@@ -8,8 +8,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use ulkeys_api::{KeyList, KeySort, KeyStatus, schema};
-use ulkeys_domain::{KeyId, KeyName, Timestamp, resembles_key};
+use ulkeys_api::{KeyList, schema};
+use ulkeys_domain::{KeyId, KeyName, KeySort, KeyStatus, Timestamp, resembles_key};
 use ulkeys_store::{KeyPage, KeyQuery};
 use utoipa::IntoParams;
 
@@ -33,7 +33,7 @@ const MAX_SEARCH_CHARS: usize = 200;
 #[into_params(parameter_in = Query)]
 pub(crate) struct KeyListQuery {
     /// Returns only keys with this status.
-    #[param(value_type = Option<KeyStatus>, nullable = false)]
+    #[param(value_type = Option<schema::KeyStatus>, nullable = false)]
     status: Option<String>,
     /// Search words. Each word must occur in the name (ignoring case and accents), the prefix or a scope, or be the
     /// whole identifier. Words after the eighth are ignored. Search text that contains a whole key is rejected, because

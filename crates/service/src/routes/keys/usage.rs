@@ -11,6 +11,7 @@ use ulkeys_domain::{CLOCK_TOLERANCE, Timestamp};
 use utoipa::IntoParams;
 
 use super::parse_key_id;
+use crate::convert;
 use crate::error::ApiError;
 use crate::openapi::{BadRequest, NotFound};
 use crate::routes::query_params::parse_number_up_to;
@@ -58,5 +59,5 @@ pub(crate) async fn get_usage(
     let mut usage = state.account.key_usage(&key_id, since).await?;
     // Entries for future hours were recorded while the clock was wrong, so they are left out.
     usage.hours.retain(|hour| hour.hour <= now.saturating_add(CLOCK_TOLERANCE));
-    Ok(Json(usage))
+    Ok(Json(convert::key_usage(key_id, usage)))
 }

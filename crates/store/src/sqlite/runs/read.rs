@@ -4,7 +4,6 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
-use ulkeys_api::ResourceCounts;
 use ulkeys_domain::training::{
     Checkpoint, CheckpointId, Console, ConsoleChunk, Epoch, EpochDetails, FileName, ModelId, ModelRef, RunDetails,
     RunId, RunStatus, RunSummary, Slug, StartedRun,
@@ -13,7 +12,7 @@ use ulkeys_domain::{AccountId, KeyId};
 
 use crate::sqlite::account_scope::AccountScope;
 use crate::sqlite::rows::{read_account, read_enum, read_optional_time, read_text, read_time, unreadable_column};
-use crate::{StoredBytes, TrainingBytes};
+use crate::{ResourceCounts, StoredBytes, TrainingBytes};
 
 const SUMMARY_COLUMNS: &str = "runs.id, model_id, project, slug, status, planned_epochs,
     (SELECT count(*) FROM epochs WHERE account_id = runs.account_id AND run_id = runs.id), device, started_at,
@@ -31,7 +30,7 @@ pub(in crate::sqlite) fn count_resources(
         .prepare_cached("SELECT account_id, count(DISTINCT project), count(*) FROM models GROUP BY account_id")?
         .query_map([], |row| {
             let count = |column| row.get(column).map(i64::cast_unsigned);
-            Ok((read_account(row, 0)?, ResourceCounts { projects: count(1)?, models: count(2)?, datasets: 0 }))
+            Ok((read_account(row, 0)?, ResourceCounts { projects: count(1)?, models: count(2)? }))
         })?
         .collect()
 }
