@@ -19,7 +19,7 @@ use ulkeys_domain::storage::mib_to_bytes;
 use ulkeys_service::{
     Account, CheckpointConfig, Config, KeyService, SessionToken, Setting, Timing, TrainingConfig, listen,
 };
-use ulkeys_store::{SqliteStore, StoreError};
+use ulkeys_store::SqliteStore;
 
 use crate::database_health::{describe_health, describe_problem};
 use crate::service_status::ServiceStatus;
@@ -187,7 +187,7 @@ impl ServiceSupervisor {
         let (path, record) = (self.database.clone(), self.revocations.clone());
         let open = move || SqliteStore::open_with_record(&path, &record, ulkeys_service::system_clock);
         let store = tokio::task::spawn_blocking(open).await.map_err(stopped_status)?;
-        let store = store.map_err(|error| self.database_problem(error))?;
+        let store = store.map_err(|error| self.database_problem(error.problem, error.detail))?;
 
         let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(stopped_status)?;
         let client = ApiClient::new(&service_url(port), session.expose()).map_err(stopped_status)?;
@@ -207,14 +207,15 @@ impl ServiceSupervisor {
         };
         let shutdown = CancellationToken::new();
         tokio::spawn(self.clone().forward_health(store.health(), shutdown.clone()));
-        let service = KeyService::load(Arc::new(store), config).await.map_err(|error| self.database_problem(error))?;
+        let service = KeyService::load(Arc::new(store), config).await;
+        let service = service.map_err(|error| self.database_problem(error.problem, error.detail))?;
         let server = tokio::spawn(self.clone().monitor(service.serve(listeners, shutdown.clone())));
         Ok(RunningService { client, port, shutdown, server })
     }
 
-    fn database_problem(&self, error: StoreError) -> ServiceStatus {
+    fn database_problem(&self, problem: ulkeys_store::DatabaseProblem, detail: String) -> ServiceStatus {
         let path = self.database.display().to_string();
-        ServiceStatus::DatabaseProblem { problem: describe_problem(error.problem), path, detail: error.detail }
+        ServiceStatus::DatabaseProblem { problem: describe_problem(problem), path, detail }
     }
 
     /// Publishes the health of the open database, and adds the outside changes that were detected before the service

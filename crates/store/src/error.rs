@@ -33,32 +33,41 @@ pub fn is_locking_unsupported(error: &std::io::Error) -> bool {
 }
 
 /// Problems with a database that its owner can fix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseProblem {
     /// Another program has locked the database.
+    #[error("another program has locked the database")]
     Locked,
     /// The database or its folder is not writable.
+    #[error("the database is not writable")]
     ReadOnly,
     /// The content of the database is damaged.
+    #[error("the database is damaged")]
     Corrupt,
     /// A newer version of this program created the database.
+    #[error("a newer version of this program created the database")]
     Newer,
     /// The database belongs to another program.
+    #[error("the database belongs to another program")]
     Foreign,
     /// The database file was moved, replaced or overwritten while the service had it open.
+    #[error("the database file was moved, replaced or overwritten")]
     Replaced,
     /// The file system does not support file locks, so a second service could change the keys at the same time.
+    #[error("the file system does not support file locks")]
     LockingUnsupported,
     /// The disk is full, or the user's disk quota is used up.
+    #[error("the disk is full")]
     Full,
     /// Any other problem, such as a missing drive or a disk error.
+    #[error("the database cannot be used")]
     Unavailable,
 }
 
-/// An error from a store operation. A failed operation leaves the store unchanged.
+/// Why a database cannot be opened. The database is not modified.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{}: {detail}", path.display())]
-pub struct StoreError {
+#[error("cannot open {}: {problem} ({detail})", path.display())]
+pub struct OpenError {
     /// What kind of problem occurred.
     pub problem: DatabaseProblem,
     /// The path of the database file.
@@ -67,7 +76,7 @@ pub struct StoreError {
     pub detail: String,
 }
 
-impl StoreError {
+impl OpenError {
     pub(crate) fn new(problem: DatabaseProblem, path: &Path, detail: impl ToString) -> Self {
         Self { problem, path: path.to_owned(), detail: detail.to_string() }
     }
@@ -81,8 +90,8 @@ impl StoreError {
         Self::new(problem, path, error)
     }
 
-    /// Converts an I/O error that occurred while acquiring a lock into a store error. Do not use this if another
-    /// process holds the lock; the error is then [`DatabaseProblem::Locked`].
+    /// Converts an I/O error that occurred while acquiring a lock. Do not use this if another process holds the lock;
+    /// the problem is then [`DatabaseProblem::Locked`].
     pub(crate) fn from_lock(path: &Path, error: &std::io::Error) -> Self {
         match is_locking_unsupported(error) {
             true => Self::new(DatabaseProblem::LockingUnsupported, path, error),
@@ -91,23 +100,7 @@ impl StoreError {
     }
 
     pub(crate) fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
-        let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
-        let problem = match error.sqlite_error_code() {
-            _ if LOCK_FAILURES.contains(&extended) => DatabaseProblem::LockingUnsupported,
-            Some(Sqlite::DatabaseBusy | Sqlite::DatabaseLocked) => DatabaseProblem::Locked,
-            Some(Sqlite::ReadOnly | Sqlite::PermissionDenied) => DatabaseProblem::ReadOnly,
-            Some(Sqlite::DatabaseCorrupt | Sqlite::NotADatabase) => DatabaseProblem::Corrupt,
-            Some(Sqlite::DiskFull) => DatabaseProblem::Full,
-            Some(Sqlite::SystemIoFailure | Sqlite::CannotOpen)
-                if matches!(disk_space::has_space_for_writes(path), Ok(false)) =>
-            {
-                DatabaseProblem::Full
-            }
-            // The database contains a value that this program never writes.
-            None if matches!(error, rusqlite::Error::FromSqlConversionFailure(..)) => DatabaseProblem::Corrupt,
-            _ => DatabaseProblem::Unavailable,
-        };
-        Self::new(problem, path, error)
+        Self::new(classify(path, error), path, error)
     }
 
     pub(crate) fn from_migration(path: &Path, error: &rusqlite_migration::Error) -> Self {
@@ -118,6 +111,48 @@ impl StoreError {
             }
             _ => Self::new(DatabaseProblem::Unavailable, path, error),
         }
+    }
+}
+
+/// An error from an operation of an open store. A failed operation leaves the store unchanged.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{problem} ({detail})")]
+pub struct StoreError {
+    /// What kind of problem occurred.
+    pub problem: DatabaseProblem,
+    /// A description of the cause, in English. Contains no stored values.
+    pub detail: String,
+}
+
+impl StoreError {
+    pub(crate) fn new(problem: DatabaseProblem, detail: impl ToString) -> Self {
+        Self { problem, detail: detail.to_string() }
+    }
+
+    /// Converts an error of the open database at `path`.
+    pub(crate) fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
+        Self::new(classify(path, error), error)
+    }
+}
+
+/// Returns what kind of problem an error of the database at `path` is. Tests for free disk space if the error does not
+/// tell.
+fn classify(path: &Path, error: &rusqlite::Error) -> DatabaseProblem {
+    let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
+    match error.sqlite_error_code() {
+        _ if LOCK_FAILURES.contains(&extended) => DatabaseProblem::LockingUnsupported,
+        Some(Sqlite::DatabaseBusy | Sqlite::DatabaseLocked) => DatabaseProblem::Locked,
+        Some(Sqlite::ReadOnly | Sqlite::PermissionDenied) => DatabaseProblem::ReadOnly,
+        Some(Sqlite::DatabaseCorrupt | Sqlite::NotADatabase) => DatabaseProblem::Corrupt,
+        Some(Sqlite::DiskFull) => DatabaseProblem::Full,
+        Some(Sqlite::SystemIoFailure | Sqlite::CannotOpen)
+            if matches!(disk_space::has_space_for_writes(path), Ok(false)) =>
+        {
+            DatabaseProblem::Full
+        }
+        // The database contains a value that this program never writes.
+        None if matches!(error, rusqlite::Error::FromSqlConversionFailure(..)) => DatabaseProblem::Corrupt,
+        _ => DatabaseProblem::Unavailable,
     }
 }
 

@@ -27,7 +27,7 @@ use ulkeys_domain::{AccountId, ActivityKind, AttentionThresholds, KeyHash, KeyId
 
 pub use activity::{ActivityEntry, ActivityEvent, ActivityPage};
 pub use change_feed::{Committed, KeyChanges, KeyVisitor, KnownKeys, Revision, StoredKey};
-pub use error::{DatabaseProblem, StoreError, WriteError, is_locking_unsupported};
+pub use error::{DatabaseProblem, OpenError, StoreError, WriteError, is_locking_unsupported};
 pub use health::{ChangeCount, DatabaseHealth, StopCause, WritesStopped};
 pub use key_list::{CursorValue, KeyCounts, KeyCursor, KeyPage, KeyQuery};
 pub use runs::{

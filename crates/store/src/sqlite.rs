@@ -33,8 +33,8 @@ use ulkeys_domain::{AccountId, Timestamp};
 
 use crate::{
     AccountStore, AuditContext, Committed, DatabaseHealth, DatabaseProblem, KeyChanges, KeyVisitor, KnownKeys,
-    ResourceCounts, Result, Revision, Revocation, Store, StoreError, StoredKey, UsageBatch, WriteError, WriteResult,
-    WritesStopped, disk_space,
+    OpenError, ResourceCounts, Result, Revision, Revocation, Store, StoreError, StoredKey, UsageBatch, WriteError,
+    WriteResult, WritesStopped, disk_space,
 };
 
 use account::SqliteAccount;
@@ -92,7 +92,7 @@ impl SqliteStore {
     /// # Errors
     /// Returns an error if the file is locked, read-only, or damaged, or if it belongs to another program or to a newer
     /// version of this program. The file is then left unchanged.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path) -> std::result::Result<Self, OpenError> {
         Self::open_guarded(path, |_| None)
     }
 
@@ -104,18 +104,23 @@ impl SqliteStore {
     /// Returns an error in the same cases as [`Self::open`]. A revocation record that cannot be used is not an error
     /// but is reported by [`Self::health`]: without the service, no client could use its keys, and nobody could revoke
     /// a key.
-    pub fn open_with_record(path: &Path, record: &Path, clock: fn() -> Timestamp) -> Result<Self> {
+    pub fn open_with_record(
+        path: &Path,
+        record: &Path,
+        clock: fn() -> Timestamp,
+    ) -> std::result::Result<Self, OpenError> {
         Self::open_guarded(path, |health| Some(OutsideChangeDetector::new(record, clock, health)))
     }
 
     fn open_guarded(
         path: &Path,
         detector: impl FnOnce(watch::Sender<DatabaseHealth>) -> Option<OutsideChangeDetector>,
-    ) -> Result<Self> {
+    ) -> std::result::Result<Self, OpenError> {
         let (lock, mut writer) = open::open_or_create(path)?;
         let count = std::thread::available_parallelism().map_or(2, usize::from);
-        let readers = (0..count).map(|_| open::open_reader(path).map(Mutex::new)).collect::<Result<_>>()?;
-        let sqlite = |error| StoreError::from_sqlite(path, &error);
+        let readers =
+            (0..count).map(|_| open::open_reader(path).map(Mutex::new)).collect::<std::result::Result<_, _>>()?;
+        let sqlite = |error| OpenError::from_sqlite(path, &error);
         let health = watch::Sender::new(DatabaseHealth::default());
         let mut detector = detector(health.clone());
         let seen_version = AtomicI64::new(data_version(&writer).map_err(sqlite)?);
@@ -126,7 +131,7 @@ impl SqliteStore {
         .map_err(sqlite)?;
         let latest_revision = AtomicU64::new(keys::last_revision(&writer).map_err(sqlite)?.0);
         let counts = RwLock::new(runs::read::count_resources(&writer).map_err(sqlite)?);
-        let files = DatabaseFiles::new(path, &writer, lock).map_err(|error| StoreError::from_io(path, &error))?;
+        let files = DatabaseFiles::new(path, &writer, lock).map_err(|error| OpenError::from_io(path, &error))?;
         let (detector, files) = (detector.map(Mutex::new), Mutex::new(files));
         let writer = Mutex::new(writer);
         let (full, is_check_failing) = (Mutex::default(), AtomicBool::default());
@@ -236,7 +241,6 @@ impl Database {
             .unwrap_or_else(|_| {
                 Err(StoreError::new(
                     DatabaseProblem::Unavailable,
-                    &self.inner.path,
                     "the operation failed unexpectedly; the log contains the cause",
                 ))
             })
@@ -247,7 +251,11 @@ impl SharedState {
     fn map_error(&self, error: &rusqlite::Error) -> StoreError {
         let error = StoreError::from_sqlite(&self.path, error);
         if error.problem == DatabaseProblem::Full && self.full.lock().replace(Instant::now()).is_none() {
-            tracing::error!(%error, "no space left for the key database: only revocations are accepted");
+            tracing::error!(
+                path = %self.path.display(),
+                %error,
+                "no space left for the key database: only revocations are accepted"
+            );
             self.health.send_modify(|health| health.is_full = true);
         }
         error
@@ -390,7 +398,7 @@ impl SharedState {
                     "writing was stopped because another program changed the database files: {:?}",
                     stopped.cause
                 );
-                Err(StoreError::new(DatabaseProblem::Replaced, &self.path, detail))
+                Err(StoreError::new(DatabaseProblem::Replaced, detail))
             }
         }
     }
@@ -517,11 +525,7 @@ impl Store for SqliteStore {
         };
         match self.database.write(empty_log).await? {
             false => Ok(()),
-            true => Err(StoreError::new(
-                DatabaseProblem::Locked,
-                &self.database.inner.path,
-                "another program is reading the database",
-            )),
+            true => Err(StoreError::new(DatabaseProblem::Locked, "another program is reading the database")),
         }
     }
 }

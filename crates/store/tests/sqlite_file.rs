@@ -54,6 +54,7 @@ async fn with_one_key(path: &Path) -> KeyRecord {
 fn problem(path: &Path) -> DatabaseProblem {
     let error = SqliteStore::open(path).err().expect("rejected");
     assert_eq!(error.path, path);
+    assert_eq!(error.to_string(), format!("cannot open {}: {} ({})", path.display(), error.problem, error.detail));
     assert!(!error.detail.is_empty());
     error.problem
 }
@@ -141,7 +142,10 @@ async fn checkpoint_during_foreign_read_is_reported() {
     let other = Connection::open(&paths.path).unwrap();
     other.execute_batch("BEGIN; SELECT * FROM keys").unwrap();
     keys(&store).revoke(&record.id, record.created_at, audit()).await.expect("revoked");
-    assert_eq!(store.checkpoint().await.expect_err("in use").problem, DatabaseProblem::Locked);
+    let error = store.checkpoint().await.expect_err("in use");
+    assert_eq!(error.problem, DatabaseProblem::Locked);
+    let text = "another program has locked the database (another program is reading the database)";
+    assert_eq!(error.to_string(), text, "no path");
 }
 
 /// SQLite deletes a WAL that it finds next to an empty database, although the WAL may contain the only copy of a key.

@@ -11,7 +11,7 @@ use rusqlite_migration::{HookResult, M, Migrations};
 use ulkeys_domain::normalize_for_search;
 
 use crate::private_files::{create_folder, private_file, reserve_name, sibling_path};
-use crate::{DatabaseProblem, Result, StoreError};
+use crate::{DatabaseProblem, OpenError};
 
 /// The SQLite application ID, "ULKY" in ASCII. Set by the first migration.
 const APPLICATION_ID: i32 = 0x554C_4B59;
@@ -35,8 +35,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Opens or creates a valid database with the current schema. Returns the lock file, which excludes other services, and
 /// the connection for writing.
-pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
-    let io = |error: std::io::Error| StoreError::from_io(path, &error);
+pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection), OpenError> {
+    let io = |error: std::io::Error| OpenError::from_io(path, &error);
     if is_empty(path).map_err(io)? {
         create_folder(path).map_err(io)?;
     } else {
@@ -47,10 +47,10 @@ pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
         quarantine_orphan_wal(path).map_err(io)?;
         private_file().create(true).truncate(false).open(path).map_err(io)?;
     }
-    let sqlite = |error| StoreError::from_sqlite(path, &error);
+    let sqlite = |error| OpenError::from_sqlite(path, &error);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     if connection.is_readonly(MAIN_DB).map_err(sqlite)? {
-        return Err(StoreError::new(DatabaseProblem::ReadOnly, path, "the file is not writable"));
+        return Err(OpenError::new(DatabaseProblem::ReadOnly, path, "the file is not writable"));
     }
     connection.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
     // In WAL mode, `synchronous=FULL` syncs the WAL at each commit, so an acknowledged change survives a power loss.
@@ -60,7 +60,7 @@ pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
     // A migration may replace a table to which others refer. Rows that another program has left without the row they
     // refer to must not make it fail.
     connection.pragma_update(None, "foreign_keys", false).map_err(sqlite)?;
-    migrations().to_latest(&mut connection).map_err(|error| StoreError::from_migration(path, &error))?;
+    migrations().to_latest(&mut connection).map_err(|error| OpenError::from_migration(path, &error))?;
     connection.pragma_update(None, "foreign_keys", true).map_err(sqlite)?;
     // Detect an unwritable file now rather than at the first change.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(sqlite)?;
@@ -94,37 +94,37 @@ fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Locks a separate file next to the database, because SQLite uses the locks of the database file itself. The operating
 /// system releases the lock when this process exits, even after a crash.
-pub(super) fn acquire_lock_file(path: &Path) -> Result<File> {
-    let io = |error: &std::io::Error| StoreError::from_io(path, error);
+pub(super) fn acquire_lock_file(path: &Path) -> Result<File, OpenError> {
+    let io = |error: &std::io::Error| OpenError::from_io(path, error);
     require_file(&sibling_path(path, ".lock")).map_err(|error| io(&error))?;
     let file =
         private_file().create(true).truncate(false).open(sibling_path(path, ".lock")).map_err(|error| io(&error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            Err(StoreError::new(DatabaseProblem::Locked, path, "another key service has it open"))
+            Err(OpenError::new(DatabaseProblem::Locked, path, "another key service has it open"))
         }
-        Err(TryLockError::Error(error)) => Err(StoreError::from_lock(path, &error)),
+        Err(TryLockError::Error(error)) => Err(OpenError::from_lock(path, &error)),
     }
 }
 
 /// Opens a read-only connection.
-pub(super) fn open_reader(path: &Path) -> Result<Connection> {
+pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(|error| StoreError::from_sqlite(path, &error))?;
+        .map_err(|error| OpenError::from_sqlite(path, &error))?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_CAPACITY);
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| StoreError::from_sqlite(path, &error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| OpenError::from_sqlite(path, &error))?;
     Ok(connection)
 }
 
 /// Checks an existing file through a read-only connection, so that a file that belongs to another program is never
 /// changed.
-fn check_without_writing(path: &Path) -> Result<()> {
-    let sqlite = |error| StoreError::from_sqlite(path, &error);
+fn check_without_writing(path: &Path) -> Result<(), OpenError> {
+    let sqlite = |error| OpenError::from_sqlite(path, &error);
     let connection = open_reader(path)?;
     let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(sqlite)?;
     let version: isize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
@@ -133,18 +133,18 @@ fn check_without_writing(path: &Path) -> Result<()> {
     // A crash between creation and migration leaves an empty database, which counts as new.
     let is_new = application == 0 && version == 0 && objects == 0;
     if !is_new && application != APPLICATION_ID {
-        return Err(StoreError::new(DatabaseProblem::Foreign, path, "the file is a database of another program"));
+        return Err(OpenError::new(DatabaseProblem::Foreign, path, "the file is a database of another program"));
     }
     if version.cast_unsigned() > MIGRATION_STEPS.len() {
         let detail = format!(
             "the schema version is {version}, but this program supports only versions up to {}; update it",
             MIGRATION_STEPS.len()
         );
-        return Err(StoreError::new(DatabaseProblem::Newer, path, detail));
+        return Err(OpenError::new(DatabaseProblem::Newer, path, detail));
     }
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite)?;
     if verdict != "ok" {
-        return Err(StoreError::new(DatabaseProblem::Corrupt, path, verdict));
+        return Err(OpenError::new(DatabaseProblem::Corrupt, path, verdict));
     }
     Ok(())
 }

@@ -82,7 +82,7 @@ impl MemoryStore {
     ) -> std::result::Result<T, E> {
         let mut state = self.state.lock();
         let failure = self.next_failure.lock().take();
-        let fail = |problem| Err(StoreError { problem, path: "memory".into(), detail: format!("{failure:?}") }.into());
+        let fail = |problem| Err(StoreError { problem, detail: format!("{failure:?}") }.into());
         match failure {
             Some(Failure::Full) => fail(DatabaseProblem::Full),
             Some(Failure::Busy) => fail(DatabaseProblem::Locked),
