@@ -46,7 +46,8 @@ fn external_library_is_used_only_by_its_crates() {
         ("rusqlite", &["ulkeys-store"]),
         ("sqlx", &["ulkeys-store"]),
         ("axum", &["ulkeys-service"]),
-        ("utoipa", &["ulkeys-api", "ulkeys-domain", "ulkeys-service"]),
+        ("utoipa", &["ulkeys-api", "ulkeys-service"]),
+        ("ts-rs", &["ulkeys-api", "ul-keys"]),
         ("reqwest", &["ulkeys-client"]),
     ] {
         for package in
@@ -103,6 +104,51 @@ fn domain_does_no_io_and_reads_no_clock() {
     for library in ["tokio", "tracing", "anyhow"] {
         assert!(!dependency_names(&metadata, "ulkeys-domain").contains(library), "the domain depends on {library}");
     }
+}
+
+/// The JSON of HTTP and IPC belongs to `api`: the rules and the storage do not depend on who reads it.
+#[test]
+fn domain_and_store_know_no_wire_format() {
+    let metadata = load_metadata();
+    for package in ["ulkeys-domain", "ulkeys-store"] {
+        let used = dependency_names(&metadata, package);
+        for library in ["ulkeys-api", "utoipa", "ts-rs", "axum", "http", "hyper"] {
+            assert!(!used.contains(library), "{package} depends on {library}");
+        }
+    }
+}
+
+/// Collects the names of traits that mention a type of `std::path`.
+#[derive(Default)]
+struct TraitsWithPaths {
+    current: Option<String>,
+    found: BTreeSet<String>,
+}
+
+impl<'ast> Visit<'ast> for TraitsWithPaths {
+    fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
+        self.current = Some(item.ident.to_string());
+        syn::visit::visit_item_trait(self, item);
+        self.current = None;
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        if path.segments.iter().any(|segment| segment.ident == "Path" || segment.ident == "PathBuf") {
+            self.found.extend(self.current.clone());
+        }
+        syn::visit::visit_path(self, path);
+    }
+}
+
+/// A store need not be a file: only the function that opens an SQLite file, and its errors, mention paths.
+#[test]
+fn store_traits_mention_no_path() {
+    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/store/src");
+    let mut traits = TraitsWithPaths::default();
+    for (path, text) in read_sources(&store, "rs") {
+        traits.visit_file(&syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+    }
+    assert!(traits.found.is_empty(), "{:?}", traits.found);
 }
 
 #[test]
