@@ -15,8 +15,8 @@ use old_database::database_of_version;
 const WITHOUT_ACCOUNT: [&str; 6] =
     ["accounts", "change_counter", "key_digest", "revocation_records", "service_days", "usage_batches"];
 /// The primary keys and unique constraints that cover all accounts, by their table and first column: clients keep the
-/// number of a run, pages of activity continue before a number, and a key is looked up by its hash before its account is
-/// known.
+/// number of a run, pages of activity continue before a number, and a key is looked up by its hash before its account
+/// is known.
 const OVER_ALL_ACCOUNTS: [(&str, &str); 3] = [("activity", "id"), ("keys", "hash"), ("runs", "id")];
 /// The tables whose rows have a number that orders them.
 const ORDERED_BY_ROW: [&str; 2] = ["keys", "checkpoints"];

@@ -271,8 +271,8 @@ fn dump(path: &Path) -> Vec<String> {
     lines
 }
 
-/// The owner has added an index to a column that a migration removes after its other changes, or an index whose name the
-/// last migration gives to another one.
+/// The owner has added an index to a column that a migration removes after its other changes, or an index whose name
+/// the last migration gives to another one.
 #[tokio::test]
 async fn open_failed_migration_leaves_file_unchanged() {
     for (version, name, column) in [

@@ -203,10 +203,10 @@ pub(super) fn rename(
     Ok(Committed { value: key, revision, change: Some(stored) })
 }
 
-/// Revokes a key. As the last step before the caller's commit, `record` writes the revocation to the revocation record outside
-/// the database. If the commit then fails, the record already contains the revocation, and the caller completes it. If
-/// the record were written after the commit, a failure in between could leave a revocation that is undone when an old
-/// copy of the database is restored.
+/// Revokes a key. As the last step before the caller's commit, `record` writes the revocation to the revocation record
+/// outside the database. If the commit then fails, the record already contains the revocation, and the caller completes
+/// it. If the record were written after the commit, a failure in between could leave a revocation that is undone when
+/// an old copy of the database is restored.
 pub(super) fn revoke(
     scope: AccountScope<'_>,
     latest: Revision,

@@ -87,8 +87,8 @@ fn keys_of_batch(batch: &UsageBatch) -> FxHashSet<KeyId> {
 }
 
 /// Replaces last-used times in the future, which were left by a clock that was ahead and has since been corrected. The
-/// new value is the last hour with an accepted request, so that a used key does not appear unused. The caller has checked
-/// that the clock is plausible.
+/// new value is the last hour with an accepted request, so that a used key does not appear unused. The caller has
+/// checked that the clock is plausible.
 pub(super) fn repair_future_uses(scope: AccountScope<'_>, now: Timestamp) -> rusqlite::Result<()> {
     let latest = now.saturating_add(CLOCK_TOLERANCE).as_millis();
     let last_hour = "(SELECT max(hour) * :millis FROM usage WHERE account_id = :account_id AND key_id = keys.id
@@ -206,9 +206,9 @@ fn read_client(row: &Row<'_>) -> rusqlite::Result<KeyClient> {
     })
 }
 
-/// Deletes a batch of an account's data older than `oldest` and returns whether there may be more. An activity entry is deleted only
-/// together with the entries written before it. So an entry that was written while the clock was behind is not deleted
-/// early, but together with its neighbors.
+/// Deletes a batch of an account's data older than `oldest` and returns whether there may be more. An activity entry is
+/// deleted only together with the entries written before it. So an entry that was written while the clock was behind is
+/// not deleted early, but together with its neighbors.
 pub(super) fn delete_slice_before(
     scope: AccountScope<'_>,
     oldest: Timestamp,

@@ -1,5 +1,5 @@
-//! Changes training runs. The caller's transaction has acquired the write lock, so the data that a function reads cannot
-//! change before the commit.
+//! Changes training runs. The caller's transaction has acquired the write lock, so the data that a function reads
+//! cannot change before the commit.
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 use serde::Serialize;
@@ -138,8 +138,8 @@ pub(super) fn delete_run(scope: AccountScope<'_>, run: RunId) -> rusqlite::Resul
     Ok(RunDeletion::Deleted)
 }
 
-/// Deletes some of the runs of all accounts whose last event was before `oldest`, including runs that never ended. Returns the deleted
-/// runs; none if there are no more such runs.
+/// Deletes some of the runs of all accounts whose last event was before `oldest`, including runs that never ended.
+/// Returns the deleted runs; none if there are no more such runs.
 pub(in crate::sqlite) fn delete_runs_before(
     connection: &mut Connection,
     oldest: Timestamp,
