@@ -61,15 +61,11 @@ impl Secret {
     /// # Errors
     /// Returns a [`FormatError`] that identifies the first defect.
     pub fn parse(text: &[u8]) -> Result<Self, FormatError> {
-        match <&[u8; KEY_LEN]>::try_from(text) {
-            Ok(text) if is_key(text) => {
-                // The key is copied directly to the heap, because a copy on the stack would not be wiped.
-                let mut secret = Box::new([0; KEY_LEN]);
-                secret.copy_from_slice(text);
-                Ok(Self(secret))
-            }
-            _ => Err(Self::first_defect(text)),
+        if !is_key(text) {
+            return Err(Self::first_defect(text));
         }
+        // The key is copied directly to the heap, because a copy on the stack would not be wiped.
+        Box::<[u8]>::from(text).try_into().map(Self).map_err(|text| Self::first_defect(&text))
     }
 
     /// Returns the first defect of a text that is not a valid key.
