@@ -213,10 +213,16 @@ pub struct RateLimitStatus {
     pub reset_after: Duration,
 }
 
-/// The times at which the requests in the current window were admitted, in nanoseconds since an arbitrary fixed
-/// instant.
+/// The requests that were admitted in the current window. Times are in nanoseconds since an arbitrary fixed instant.
 #[derive(Debug, Clone, Default)]
-pub struct SlidingWindow(VecDeque<u64>);
+pub struct SlidingWindow {
+    /// The times at which the requests were admitted, oldest first.
+    times: VecDeque<u64>,
+    /// The first and the last of `times`, if there are any. Both are stored here too, because the ends of a long queue
+    /// are rarely in the processor's cache.
+    oldest: u64,
+    newest: u64,
+}
 
 const WINDOW_NANOS: u64 = to_nanos(WINDOW);
 
@@ -232,12 +238,16 @@ impl SlidingWindow {
     /// # Errors
     /// Returns the status if the limit is reached. Its `reset_after` is the time to wait.
     pub fn admit(&mut self, now: Duration, limit: u32) -> Result<RateLimitStatus, RateLimitStatus> {
-        let now = self.0.back().map_or(to_nanos(now), |last| to_nanos(now).max(*last));
+        let now = to_nanos(now).max(if self.times.is_empty() { 0 } else { self.newest });
         let standing = self.status_at(now, limit);
         if standing.remaining == 0 {
             return Err(standing);
         }
-        self.0.push_back(now);
+        if self.times.is_empty() {
+            self.oldest = now;
+        }
+        self.times.push_back(now);
+        self.newest = now;
         Ok(self.status_at(now, limit))
     }
 
@@ -247,15 +257,20 @@ impl SlidingWindow {
     }
 
     fn status_at(&mut self, now: u64, limit: u32) -> RateLimitStatus {
-        while self.0.front().is_some_and(|oldest| *oldest + WINDOW_NANOS <= now) {
-            self.0.pop_front();
+        while !self.times.is_empty() && self.oldest + WINDOW_NANOS <= now {
+            self.times.pop_front();
+            self.oldest = self.times.front().copied().unwrap_or_default();
         }
-        let counted = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        let counted = u32::try_from(self.times.len()).unwrap_or(u32::MAX);
         // A limit of zero never admits a request, so the status reports a whole window as the time to wait. If the
         // limit has been lowered, several requests must leave the window before another is admitted.
         let excess = counted.saturating_sub(limit) as usize;
-        let last_to_leave = if limit == 0 { Some(&now) } else { self.0.get(excess) };
-        let reset_after = last_to_leave.map_or(0, |time| (*time + WINDOW_NANOS).saturating_sub(now));
+        let last_to_leave = match excess {
+            _ if limit == 0 => Some(now),
+            0 => (counted > 0).then_some(self.oldest),
+            _ => self.times.get(excess).copied(),
+        };
+        let reset_after = last_to_leave.map_or(0, |time| (time + WINDOW_NANOS).saturating_sub(now));
         RateLimitStatus {
             limit,
             remaining: limit.saturating_sub(counted),
@@ -265,7 +280,7 @@ impl SlidingWindow {
 
     /// Whether all counted requests have left the window at `now`, so that the window can be dropped.
     pub fn is_expired(&self, now: Duration) -> bool {
-        self.0.back().is_none_or(|last| *last + WINDOW_NANOS <= to_nanos(now))
+        self.times.is_empty() || self.newest + WINDOW_NANOS <= to_nanos(now)
     }
 }
 

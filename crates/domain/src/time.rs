@@ -40,13 +40,11 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis)).max(Self::MIN)
     }
 
-    /// Returns the time as text, in RFC 3339 with milliseconds.
-    pub fn to_rfc_3339(self) -> String {
+    /// Appends the time to a text, in RFC 3339 with milliseconds.
+    pub fn write_rfc_3339(self, text: &mut String) {
         const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
-        let mut text = String::with_capacity("2026-11-22T09:30:00.000Z".len());
         // Every time is in jiff's range, and writing to a string does not fail.
-        let _ = jiff::Timestamp::from_millisecond(self.0).and_then(|time| PRINTER.print_timestamp(&time, &mut text));
-        text
+        let _ = jiff::Timestamp::from_millisecond(self.0).and_then(|time| PRINTER.print_timestamp(&time, text));
     }
 
     /// Returns the milliseconds since the epoch.
@@ -69,7 +67,9 @@ impl From<SystemTime> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_rfc_3339())
+        let mut text = String::new();
+        self.write_rfc_3339(&mut text);
+        f.write_str(&text)
     }
 }
 

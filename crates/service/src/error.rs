@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -239,6 +240,8 @@ fn rate_limit_response(limit_status: RateLimitStatus) -> Response {
     response
 }
 
+/// Enough bytes for the values of the three headers, including those that jiff reserves for a time.
+const RATE_LIMIT_HEADERS_BYTES: usize = 96;
 const LIMIT_HEADER: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING_HEADER: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET_HEADER: HeaderName = HeaderName::from_static("x-ratelimit-reset");
@@ -248,10 +251,22 @@ const RESET_HEADER: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 pub(crate) fn insert_rate_limit_headers(headers: &mut HeaderMap, limit_status: RateLimitStatus, now: Timestamp) {
     // Reserve space for these three headers and the few that every response has.
     headers.reserve(6);
-    headers.insert(LIMIT_HEADER, header_number(limit_status.limit));
-    headers.insert(REMAINING_HEADER, header_number(limit_status.remaining));
-    if let Ok(reset) = HeaderValue::try_from(now.saturating_add(limit_status.reset_after).to_rfc_3339()) {
-        headers.insert(RESET_HEADER, reset);
+    // The three values share one allocation.
+    let mut text = String::with_capacity(RATE_LIMIT_HEADERS_BYTES);
+    text.push_str(itoa::Buffer::new().format(limit_status.limit));
+    let limit = text.len();
+    text.push_str(itoa::Buffer::new().format(limit_status.remaining));
+    let remaining = text.len();
+    now.saturating_add(limit_status.reset_after).write_rfc_3339(&mut text);
+    let text = Bytes::from(text);
+    for (name, value) in [
+        (LIMIT_HEADER, text.slice(..limit)),
+        (REMAINING_HEADER, text.slice(limit..remaining)),
+        (RESET_HEADER, text.slice(remaining..)),
+    ] {
+        if let Ok(value) = HeaderValue::from_maybe_shared(value) {
+            headers.insert(name, value);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use rustc_hash::FxHashSet;
+use smallvec::SmallVec;
 use ulkeys_domain::decision::Rejection;
 use ulkeys_domain::{AccountId, KeyAuthInfo, KeyHash, KeyId, KeyName, Scopes, Timestamp};
 use ulkeys_store::{KeyChanges, KnownKeys, Revision, StoredKey};
@@ -63,7 +64,7 @@ pub(crate) struct KeyActivity {
     pub(crate) limits: KeyRateLimits,
     pub(crate) usage: PendingKeyUsage,
     /// Peers that have used the key recently, newest first.
-    peers: Vec<IpAddr>,
+    peers: SmallVec<[IpAddr; 1]>,
     /// The uptime at the last request.
     last: Duration,
     /// Whether the key is in [`KeyIndex::active`].

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use ulkeys_domain::rate_limit::{RateLimitStatus, RunRateLimitClass, SlidingWindow};
 use ulkeys_domain::training::RunId;
 use ulkeys_domain::{RateLimitClass, RateLimits};
@@ -13,7 +14,8 @@ use ulkeys_domain::{RateLimitClass, RateLimits};
 /// The counters of one key. All methods take the uptime of the service as `now`.
 #[derive(Default)]
 pub(crate) struct KeyRateLimits {
-    windows: Vec<(RateLimitClass, SlidingWindow)>,
+    /// Most keys are used for one class of requests.
+    windows: SmallVec<[(RateLimitClass, SlidingWindow); 1]>,
     /// Counts the results that live runs report, which are not counted in `windows`.
     results: SlidingWindow,
     /// Counters of existing runs only. An entry is created only when a request is admitted, so the key's limits also

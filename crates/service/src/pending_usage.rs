@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{KeyId, Timestamp};
 use ulkeys_store::{ClientUsage, HourlyCount, MAX_CLIENTS_PER_KEY, MILLIS_PER_HOUR, UsageBatch};
@@ -19,8 +20,8 @@ pub(crate) struct ClientAddress<'a> {
 pub(crate) struct PendingKeyUsage {
     last_used: Option<Timestamp>,
     admin_used: Option<Timestamp>,
-    counts: Vec<(i64, Decision, u64)>,
-    clients: Vec<PendingClient>,
+    counts: SmallVec<[(i64, Decision, u64); 1]>,
+    clients: SmallVec<[PendingClient; 1]>,
     /// The last use, if it is not yet published.
     unpublished: Option<Timestamp>,
 }
