@@ -174,3 +174,53 @@ impl HttpBody for WatchedBody {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn new_watch() -> HeadWatch {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let stream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
+        HeadWatch::new(stream, Arc::default())
+    }
+
+    fn head_with_headers(count: usize) -> Vec<u8> {
+        format!("GET / HTTP/1.1\r\n{}\r\n", "a:\r\n".repeat(count)).into_bytes()
+    }
+
+    #[tokio::test]
+    async fn watch_head_with_more_headers_than_limit_is_detected() {
+        let detects = async |headers, piece_length: usize| {
+            let mut watch = new_watch().await;
+            head_with_headers(headers).chunks(piece_length).for_each(|piece| watch.watch(piece));
+            watch.has_many_headers()
+        };
+        assert!(!detects(DEFAULT_MAX_HEADERS, usize::MAX).await);
+        for piece_length in [1, 7, 64, usize::MAX] {
+            assert!(detects(DEFAULT_MAX_HEADERS + 1, piece_length).await, "pieces of {piece_length} bytes");
+            assert!(!detects(DEFAULT_MAX_HEADERS / 2, piece_length).await, "pieces of {piece_length} bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn watch_many_short_heads_detects_nothing() {
+        let mut watch = new_watch().await;
+        for headers in (0..DEFAULT_MAX_HEADERS).cycle().take(1_000) {
+            watch.watch(&head_with_headers(headers));
+        }
+        assert!(!watch.has_many_headers());
+    }
+
+    #[tokio::test]
+    async fn watch_body_with_many_lines_detects_nothing() {
+        let mut watch = new_watch().await;
+        watch.has_unread_body.store(true, Ordering::Relaxed);
+        watch.watch(&head_with_headers(2 * DEFAULT_MAX_HEADERS));
+        watch.has_unread_body.store(false, Ordering::Relaxed);
+        watch.watch(&head_with_headers(1));
+        assert!(!watch.has_many_headers());
+    }
+}

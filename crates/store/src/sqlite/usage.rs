@@ -136,12 +136,14 @@ fn record_client(scope: AccountScope<'_>, client: &ClientUsage, latest: i64) -> 
             ":requests": client.requests.cast_signed(),
         },
     )?;
-    let evicted = scope.execute(
+    // The limit is a part of the statement, because SQLite prepares a statement again when a parameter of LIMIT
+    // changes.
+    let evict = format!(
         "DELETE FROM clients WHERE account_id = :account_id AND key_id = :key AND (peer, user_agent) NOT IN
              (SELECT peer, user_agent FROM clients WHERE account_id = :account_id AND key_id = :key
-              ORDER BY last_used_at DESC LIMIT :limit)",
-        named_params! { ":key": key, ":limit": MAX_CLIENTS_PER_KEY },
-    )?;
+              ORDER BY last_used_at DESC LIMIT {MAX_CLIENTS_PER_KEY})"
+    );
+    let evicted = scope.execute(&evict, named_params! { ":key": key })?;
     // Do not report a new client if older clients had to be evicted for it: a client that sends a new user agent with
     // each request must not fill the activity list.
     if evicted == 0 {
