@@ -140,7 +140,7 @@ impl<'ast> Visit<'ast> for TraitsWithPaths {
     }
 }
 
-/// A store need not be a file: only the function that opens an SQLite file, and its errors, mention paths.
+/// A store need not be a file, so no trait mentions a path.
 #[test]
 fn store_traits_mention_no_path() {
     let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/store/src");

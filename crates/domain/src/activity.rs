@@ -1,4 +1,4 @@
-//! Names for what happens to keys. Activity is stored and filtered by these names.
+//! Defines the kinds of activity and of outside changes. Activity is stored and filtered by these names.
 
 use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumString, VariantArray};

@@ -1,4 +1,4 @@
-//! Which keys a list contains, and in which order.
+//! Defines the filters and the sort orders of key lists.
 
 use std::fmt;
 

@@ -18,7 +18,7 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// The earliest instant that jiff supports, in the year -9999.
     const MIN: Self = Self(-377_705_023_201_000);
-    /// The latest instant that jiff supports, in the year 9999.
+    /// The latest whole second that jiff supports, in the year 9999.
     const MAX: Self = Self(253_402_207_200_000);
 
     /// Returns the instant `millis` milliseconds after the epoch, or `None` if it lies outside the years -9999 to 9999.

@@ -16,8 +16,8 @@ use crate::state::ServiceState;
 use crate::user_agent;
 
 tokio::task_local! {
-    /// The context of the request that the current task handles. The request's own extensions could hold it too, but
-    /// each insertion there allocates three times.
+    /// The context of the request that the current task handles. The request's own extensions could contain it too, but
+    /// the first insertion there allocates three times.
     static CONTEXT: RequestContext;
 }
 

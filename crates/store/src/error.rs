@@ -64,7 +64,7 @@ pub enum DatabaseProblem {
     Unavailable,
 }
 
-/// Why a database cannot be opened. The database is not modified.
+/// Why a database cannot be opened.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("cannot open {}: {problem} ({detail})", path.display())]
 pub struct OpenError {
@@ -135,8 +135,8 @@ impl StoreError {
     }
 }
 
-/// Returns what kind of problem an error of the database at `path` is. Tests for free disk space if the error does not
-/// tell.
+/// Returns the kind of an error of the database at `path`. Checks for free disk space if the error does not show
+/// whether the disk is full.
 fn classify(path: &Path, error: &rusqlite::Error) -> DatabaseProblem {
     let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
     match error.sqlite_error_code() {

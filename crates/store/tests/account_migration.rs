@@ -88,7 +88,7 @@ fn rows(database: &Connection, table: &str, columns: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn schema_separates_accounts() {
+fn open_new_database_puts_account_first_in_keys_and_indexes() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("keys.db");
     drop(SqliteStore::open(&path).expect("new database"));
@@ -178,20 +178,37 @@ fn migrate_with(path: &Path, statements: &str) -> Connection {
 }
 
 #[test]
-fn open_version_before_accounts_keeps_what_the_owner_added() {
+fn open_version_before_accounts_keeps_owner_views_indexes_and_triggers() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let database = migrate_with(
         &folder.path().join("keys.db"),
         "CREATE TABLE notes (text TEXT);
          CREATE VIEW names AS SELECT name FROM keys ORDER BY name;
          CREATE INDEX keys_by_prefix ON keys (prefix);
-         CREATE TRIGGER note_renames AFTER UPDATE OF name ON keys BEGIN INSERT INTO notes VALUES (new.name); END;",
+         CREATE TRIGGER note_renames AFTER UPDATE OF name ON KEYS BEGIN INSERT INTO notes VALUES (new.name); END;",
     );
     assert_eq!(query_all(&database, "SELECT * FROM names"), [["b"], ["É"]]);
     let plan = query_all(&database, "EXPLAIN QUERY PLAN SELECT id FROM keys WHERE prefix = 'ul_00000001'");
     assert!(plan.concat().concat().contains("keys_by_prefix"), "{plan:?}");
     database.execute("UPDATE keys SET name = 'c' WHERE name = 'b'", []).expect("renamed");
     assert_eq!(query_all(&database, "SELECT text FROM notes"), [["c"]]);
+}
+
+#[test]
+fn open_database_without_index_that_statements_name_creates_it() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("keys.db");
+    drop(SqliteStore::open(&path).expect("new database"));
+    let index = "SELECT sql FROM sqlite_schema WHERE name = 'keys_active_by_age'";
+    let columns = |database: &Connection| {
+        let columns = query_all(database, "SELECT name FROM pragma_index_info('keys_active_by_age')");
+        (columns, query_all(database, index).concat().concat().contains("revoked_at IS NULL"))
+    };
+    let database = Connection::open(&path).expect("opened");
+    let of_migration = columns(&database);
+    database.execute("DROP INDEX keys_active_by_age", []).expect("dropped");
+    drop(SqliteStore::open(&path).expect("opened"));
+    assert_eq!(columns(&database), of_migration);
 }
 
 /// The shell of SQLite does not enforce foreign keys, so a database may contain such rows.

@@ -234,6 +234,30 @@ async fn check_key_moved_to_unknown_account_is_removed() {
     assert!(!is_active(&store, &hash));
 }
 
+/// The account cannot be named in the activity any more, so the service's own account reports the change.
+#[tokio::test]
+async fn check_key_deleted_with_its_account_is_removed() {
+    let paths = TestPaths::new();
+    let store = paths.open().await;
+    let (_, hash) = insert(&store, "key").await;
+    let other = Connection::open(paths.database()).expect("opened");
+    other
+        .execute_batch("INSERT INTO accounts (id) VALUES (2); UPDATE keys SET account_id = 2 WHERE name = 'key'")
+        .expect("changed");
+    wait(&store, "the change", |health| health.changes.len() == 2).await;
+    other
+        .execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM keys; DELETE FROM accounts WHERE id = 2")
+        .expect("changed");
+    wait(&store, "the deletion", |health| {
+        health.changes.iter().any(|change| change.change == OutsideChange::Removed && change.keys == 2)
+    })
+    .await;
+    assert!(!is_active(&store, &hash));
+    drop(store);
+    let store = paths.open().await;
+    assert_eq!(detected_changes(&store), [], "the change is written, so it is reported once");
+}
+
 #[tokio::test]
 async fn open_database_edited_between_runs_is_reported() {
     let paths = TestPaths::new();

@@ -42,8 +42,8 @@ pub(super) async fn serve_connection<F>(
     let has_unread_body = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request: Request<Incoming>| {
         state.set_phase(ConnectionPhase::Busy);
-        // An async block would contain the handler's future twice: before and while it waits for it. hyper copies the
-        // future of each request.
+        // An async block would store the handler's future twice, as a captured variable and as the awaited future, and
+        // hyper copies the future of each request.
         handler(request.map(|body| WatchedBody::new(body, has_unread_body.clone()))).map(|response| {
             // A response of unknown length is a stream, which continues after its head is sent.
             let is_stream = response.body().size_hint().exact().is_none();

@@ -51,7 +51,7 @@ impl ConnectionRegistry {
             return;
         }
         // Of connections whose phases started at the same time, the older one is closed.
-        if let Some((_, oldest)) = evictable().min_by_key(|(id, state)| (state.phase(), state.phase_start(), **id)) {
+        if let Some((_, oldest)) = evictable().min_by_key(|(id, state)| (state.phase_and_start(), **id)) {
             oldest.close_token.cancel();
         }
     }
@@ -60,9 +60,11 @@ impl ConnectionRegistry {
     pub(super) fn close_idle_connections(&self) {
         let (timeout, now) = (self.limits.idle_timeout, coarse_time());
         let connections = self.lock_connections();
-        let timed_out = connections.values().filter(|state| {
-            state.phase() == ConnectionPhase::Idle && now.saturating_sub(state.phase_start()) >= timeout
-        });
+        let is_timed_out = |state: &&Arc<ConnectionState>| {
+            let (phase, start) = state.phase_and_start();
+            phase == ConnectionPhase::Idle && now.saturating_sub(start) >= timeout
+        };
+        let timed_out = connections.values().filter(is_timed_out);
         timed_out.for_each(|state| state.close_token.cancel());
     }
 
@@ -120,15 +122,18 @@ impl ConnectionState {
     }
 
     pub(super) fn phase(&self) -> ConnectionPhase {
-        match self.phase.load(Ordering::Relaxed) & 3 {
+        self.phase_and_start().0
+    }
+
+    /// Returns the phase and its start, which belong together even if a request starts at the same time.
+    fn phase_and_start(&self) -> (ConnectionPhase, Duration) {
+        let value = self.phase.load(Ordering::Relaxed);
+        let phase = match value & 3 {
             0 => ConnectionPhase::Idle,
             1 => ConnectionPhase::Streaming,
             _ => ConnectionPhase::Busy,
-        }
-    }
-
-    fn phase_start(&self) -> Duration {
-        Duration::from_millis(self.phase.load(Ordering::Relaxed) >> 2)
+        };
+        (phase, Duration::from_millis(value >> 2))
     }
 
     /// Waits until the connection must be closed.

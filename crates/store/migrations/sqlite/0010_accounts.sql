@@ -13,7 +13,7 @@ PRAGMA legacy_alter_table = ON;
 -- Indexes and triggers that the owner has added. They are created again after this migration: see open.rs.
 CREATE TEMP TABLE owner_statements AS SELECT sql FROM main.sqlite_schema
 WHERE type IN ('index', 'trigger') AND sql IS NOT NULL
-    AND tbl_name IN ('keys', 'usage', 'clients', 'activity', 'models', 'runs', 'run_keys', 'epochs', 'console',
+    AND lower(tbl_name) IN ('keys', 'usage', 'clients', 'activity', 'models', 'runs', 'run_keys', 'epochs', 'console',
         'checkpoints', 'training_bytes', 'removed_files')
     AND name NOT IN ('keys_active_by_age', 'keys_active_by_name', 'keys_revoked', 'keys_by_replaced',
         'keys_by_revision', 'usage_by_hour', 'activity_by_key', 'activity_by_time', 'activity_refusals', 'models_by_name', 'runs_by_model',
@@ -22,7 +22,7 @@ WHERE type IN ('index', 'trigger') AND sql IS NOT NULL
         'checkpoints_changed', 'checkpoints_removed');
 
 CREATE TABLE accounts (
-    id INTEGER NOT NULL PRIMARY KEY
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id > 0)
 ) STRICT;
 INSERT INTO accounts (id) VALUES (1);  -- the only account of the service that is embedded in the app
 

@@ -21,7 +21,7 @@ const NEEDS_ATTENTION_SQL: &str = "revoked_at IS NULL AND (created_at <= :old
     OR (instr(scopes, 'admin') > 0 AND
         CASE WHEN admin_used_at <= :latest THEN admin_used_at ELSE created_at END <= :admin_unused))";
 
-/// The values of the parameters of a statement that is put together.
+/// The values of the parameters of a generated statement.
 struct Parameters(Vec<(String, Value)>);
 
 impl Parameters {

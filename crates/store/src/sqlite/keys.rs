@@ -117,7 +117,8 @@ pub(super) fn find_all(scope: AccountScope<'_>, ids: &[KeyId]) -> rusqlite::Resu
     scope.query_all(&select, named_params! { ":ids": to_json_array(ids)? }, read_key)
 }
 
-/// Returns the accounts of keys. Keys that do not exist are ignored.
+/// Returns the accounts of keys. Keys that do not exist are ignored. If two accounts have a key with the same
+/// identifier, which happens only if another program has written it, returns the account of the service itself.
 pub(super) fn find_accounts(
     connection: &Connection,
     ids: &FxHashSet<KeyId>,
@@ -125,7 +126,8 @@ pub(super) fn find_accounts(
     connection
         .prepare_cached(
             "SELECT id, account_id FROM keys
-             WHERE account_id IN (SELECT id FROM accounts) AND id IN (SELECT value FROM json_each(?1))",
+             WHERE account_id IN (SELECT id FROM accounts) AND id IN (SELECT value FROM json_each(?1))
+             ORDER BY account_id DESC",
         )?
         .query_map([to_json_array(ids)?], |row| Ok((read_id(row, 0)?, read_account(row, 1)?)))?
         .collect()

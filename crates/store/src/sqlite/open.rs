@@ -30,6 +30,9 @@ const MIGRATION_STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0009_change_feed.sql"),
     include_str!("../../migrations/sqlite/0010_accounts.sql"),
 ];
+/// The index that [`super::key_list`] names, as in the last migration.
+const INDEX_NAMED_BY_STATEMENTS: &str = "CREATE INDEX IF NOT EXISTS keys_active_by_age
+    ON keys (account_id, created_at) WHERE revoked_at IS NULL";
 /// Time to wait for another process's write before the database is reported as locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -62,6 +65,8 @@ pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection), OpenErro
     connection.pragma_update(None, "foreign_keys", false).map_err(sqlite)?;
     migrations().to_latest(&mut connection).map_err(|error| OpenError::from_migration(path, &error))?;
     connection.pragma_update(None, "foreign_keys", true).map_err(sqlite)?;
+    // A statement that names an index fails without it, so restore the index if another program has dropped it.
+    connection.execute_batch(INDEX_NAMED_BY_STATEMENTS).map_err(sqlite)?;
     // Detect an unwritable file now rather than at the first change.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(sqlite)?;
     // SQLite waits for another process's write when a transaction begins, but not within a transaction that has already

@@ -14,7 +14,7 @@ use rustc_hash::FxHashSet;
 use tokio::sync::watch;
 use ulkeys_domain::{AccountId, KeyAuthInfo, KeyHash, KeyId, OutsideChange, Timestamp};
 
-use super::account_scope::AccountScope;
+use super::account_scope::{AccountScope, list_accounts};
 use super::{activity, keys};
 use crate::revocation_record::{RecordPosition, RecordState, RevocationRecord};
 use crate::{ActivityEvent, AuditContext, ChangeCount, DatabaseHealth, KeyChanges, KnownKeys, Revision, StoredKey};
@@ -416,8 +416,12 @@ impl OutsideChangeDetector {
             }
         }
         let mut kinds: BTreeMap<(OutsideChange, AccountId), Vec<&DetectedChange>> = BTreeMap::new();
+        // Another program may have deleted the account of a key together with the key. The service's own account always
+        // exists.
+        let accounts = list_accounts(&transaction)?;
         for found in &self.pending {
-            kinds.entry((found.change, found.account)).or_default().push(found);
+            let account = if accounts.contains(&found.account) { found.account } else { AccountId::EMBEDDED };
+            kinds.entry((found.change, account)).or_default().push(found);
         }
         for ((change, account), all) in &kinds {
             let scope = AccountScope::new(&transaction, *account);

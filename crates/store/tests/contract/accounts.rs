@@ -98,6 +98,10 @@ async fn keys_with_same_identifier_are_independent(stores: &TwoKeyAccounts) {
     let (twin, hash) = new_key("twin", 1);
     let twin = KeyRecord { id: key.id, ..twin };
     stores.two.insert(twin.clone(), hash, audit()).await.expect("inserted");
+    let batch = UsageBatch { last_used: vec![(key.id, at(2))], ..UsageBatch::empty() };
+    stores.store.record_usage(Arc::new(batch)).await.expect("recorded");
+    let used = stores.one.get_key(&key.id).await.expect("read").expect("exists");
+    assert_eq!(used.last_used_at, Some(at(2)), "usage belongs to the account of the service itself");
     let name = KeyName::parse("new").expect("valid");
     stores.one.rename(&key.id, name, at(2), audit()).await.expect("renamed");
     stores.one.revoke(&key.id, at(3), audit()).await.expect("revoked");

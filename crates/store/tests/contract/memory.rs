@@ -147,7 +147,8 @@ impl State {
 
     /// Returns the account to which usage of a key belongs.
     fn account_of_usage(&self, id: Option<KeyId>) -> AccountId {
-        self.keys.iter().find(|key| Some(key.record.id) == id).map_or(AccountId::EMBEDDED, |key| key.account)
+        let accounts = self.keys.iter().filter(|key| Some(key.record.id) == id).map(|key| key.account);
+        accounts.min_by_key(|account| account.get()).unwrap_or(AccountId::EMBEDDED)
     }
 
     fn is_active(&self, position: usize) -> bool {
@@ -264,9 +265,9 @@ impl KeyStore for MemoryStore {
                     *used = Some(at);
                 }
             };
-            for KeyRecord { id, last_used_at, admin_used_at, revoked_at, .. } in
-                state.keys.iter_mut().map(|key| &mut key.record)
-            {
+            let accounts: Vec<_> = state.keys.iter().map(|key| state.account_of_usage(Some(key.record.id))).collect();
+            for (key, _) in state.keys.iter_mut().zip(accounts).filter(|(key, account)| key.account == *account) {
+                let KeyRecord { id, last_used_at, admin_used_at, revoked_at, .. } = &mut key.record;
                 for (column, usage) in [(last_used_at, &batch.last_used), (admin_used_at, &batch.admin_used)] {
                     let of_key = usage.iter().filter(|(key, _)| key == id);
                     of_key.for_each(|(_, at)| move_forward(column, *at, *revoked_at));

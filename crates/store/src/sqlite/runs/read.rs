@@ -27,7 +27,10 @@ pub(in crate::sqlite) fn count_resources(
     connection: &Connection,
 ) -> rusqlite::Result<FxHashMap<AccountId, ResourceCounts>> {
     connection
-        .prepare_cached("SELECT account_id, count(DISTINCT project), count(*) FROM models GROUP BY account_id")?
+        .prepare_cached(
+            "SELECT account_id, count(DISTINCT project), count(*) FROM models
+             WHERE account_id IN (SELECT id FROM accounts) GROUP BY account_id",
+        )?
         .query_map([], |row| {
             let count = |column| row.get(column).map(i64::cast_unsigned);
             Ok((read_account(row, 0)?, ResourceCounts { projects: count(1)?, models: count(2)? }))

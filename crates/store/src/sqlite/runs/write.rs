@@ -146,7 +146,7 @@ pub(in crate::sqlite) fn delete_runs_before(
 ) -> rusqlite::Result<Vec<RunId>> {
     let transaction = connection.transaction()?;
     let select = "SELECT account_id, id FROM runs WHERE max(last_event_at, coalesce(ended_at, 0)) < ?1
-        ORDER BY id LIMIT ?2";
+        AND account_id IN (SELECT id FROM accounts) ORDER BY id LIMIT ?2";
     let runs: Vec<(AccountId, RunId)> = transaction
         .prepare(select)?
         .query_map([oldest.as_millis(), MAX_DELETED_RUNS], |row| {
