@@ -2,8 +2,8 @@
 //!
 //! The domain defines these types and how they are written in JSON; it does not know who reads the JSON. A field of an
 //! API type that has a domain type therefore names its description: `#[schema(value_type = schema::KeyId)]` for the
-//! OpenAPI document, and `#[ts(as = "schema::Scope")]` for TypeScript. These types are never constructed. A test compares
-//! them with the JSON of the domain types.
+//! OpenAPI document, and `#[ts(as = "schema::Scope")]` for TypeScript. These types are never constructed. A test
+//! compares them with the JSON of the domain types.
 
 use ts_rs::TS;
 use utoipa::openapi::RefOr;
