@@ -64,6 +64,7 @@ pub use supervision::restart_on_panic;
 pub use training_quota::TrainingConfig;
 
 use key_index::KeyIndex;
+use loopback_guard::UsualHosts;
 use pipeline::Pipeline;
 use server::{ConnectionLimits, WatchedBody};
 use state::ServiceState;
@@ -150,7 +151,8 @@ async fn serve_requests(
     });
     let gauge = state.metrics.connections_gauge().clone();
     let (router, actions) = routes::build_router(state.clone());
-    let pipeline = Pipeline { state: state.clone(), router, actions: Arc::new(actions) };
+    let usual_hosts = Arc::new(UsualHosts::new(state.address));
+    let pipeline = Pipeline { state: state.clone(), router, actions: Arc::new(actions), usual_hosts };
     let answer = move |peer: SocketAddr, request: Request<WatchedBody>| {
         pipeline.clone().handle_request(peer.ip(), request.map(Body::new))
     };

@@ -33,12 +33,17 @@ impl UsualHosts {
     }
 }
 
-pub(crate) fn reject_foreign_request(state: &ServiceState, peer: IpAddr, request: &Request) -> Result<(), ApiError> {
+pub(crate) fn reject_foreign_request(
+    state: &ServiceState,
+    usual_hosts: &UsualHosts,
+    peer: IpAddr,
+    request: &Request,
+) -> Result<(), ApiError> {
     let reject = |why: &str| Err(ApiError::Forbidden(why.to_owned()));
     if !peer.to_canonical().is_loopback() {
         return reject("Only programs on this computer may use this service");
     }
-    if !state.usual_hosts.are_sent_in(request) {
+    if !usual_hosts.are_sent_in(request) {
         reject_foreign_host(state, request)?;
     }
     if is_browser_request(request.headers()) {

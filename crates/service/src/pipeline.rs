@@ -22,7 +22,7 @@ use crate::authn::read_credential;
 use crate::authz::{Authorized, RequiredAccess, authorize};
 use crate::clock::Moment;
 use crate::error::{ApiError, insert_rate_limit_headers};
-use crate::loopback_guard;
+use crate::loopback_guard::{self, UsualHosts};
 use crate::pending_usage::ClientAddress;
 use crate::request_context::RequestContext;
 use crate::request_trace::RequestTrace;
@@ -38,6 +38,7 @@ pub(crate) struct Pipeline {
     pub(crate) router: Router,
     /// The actions that the routes of `router` declare.
     pub(crate) actions: Arc<RouteActions>,
+    pub(crate) usual_hosts: Arc<UsualHosts>,
 }
 
 impl Pipeline {
@@ -70,7 +71,7 @@ impl Pipeline {
     /// Rejects a request from outside, and a request below `/api` that its credential does not allow.
     fn authorize(&self, peer: IpAddr, request: &Request, uptime: Duration) -> Result<AuthorizedRequest, ApiError> {
         let state = &self.state;
-        loopback_guard::reject_foreign_request(state, peer, request)?;
+        loopback_guard::reject_foreign_request(state, &self.usual_hosts, peer, request)?;
         let now = Moment { at: state.now(), uptime };
         let path = request.uri().path();
         if path != "/api" && !path.starts_with("/api/") {

@@ -18,7 +18,6 @@ use crate::config::Config;
 use crate::error::ApiError;
 use crate::events::PublishedEvent;
 use crate::key_index::KeyIndex;
-use crate::loopback_guard::UsualHosts;
 use crate::metrics::Metrics;
 use crate::peer_limiter::PeerLimiter;
 use crate::run_events::RunEvents;
@@ -41,7 +40,6 @@ pub(crate) struct ServiceState {
     pub(crate) config: Config,
     /// The address on which the service listens.
     pub(crate) address: SocketAddr,
-    pub(crate) usual_hosts: UsualHosts,
     pub(crate) usage: UsageRecorder,
     pub(crate) peer_limiter: PeerLimiter,
     pub(crate) metrics: Metrics,
@@ -71,7 +69,6 @@ impl ServiceState {
             account,
             clock: Clock::start(config.clock),
             address,
-            usual_hosts: UsualHosts::new(address),
             usage: UsageRecorder::new(index.clone()),
             index,
             following: tokio::sync::Mutex::default(),
