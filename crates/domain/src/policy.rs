@@ -142,6 +142,7 @@ pub fn is_unambiguous_path(path: &str) -> bool {
         return false;
     };
     let inner = inner.strip_suffix('/').unwrap_or(inner);
+    // Most paths are canonical, which costs less to check.
     path == "/" || is_canonical_path(path) || inner.split('/').all(is_unambiguous_segment)
 }
 

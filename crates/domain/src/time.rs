@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use jiff::fmt::StdFmtWrite;
 use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -42,9 +43,13 @@ impl Timestamp {
 
     /// Appends the time to a text, in RFC 3339 with milliseconds.
     pub fn write_rfc_3339(self, text: &mut String) {
-        const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
         // Every time is in jiff's range, and writing to a string does not fail.
-        let _ = jiff::Timestamp::from_millisecond(self.0).and_then(|time| PRINTER.print_timestamp(&time, text));
+        let _ = self.print(text);
+    }
+
+    fn print(self, to: impl jiff::fmt::Write) -> Result<(), jiff::Error> {
+        const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+        PRINTER.print_timestamp(&jiff::Timestamp::from_millisecond(self.0)?, to)
     }
 
     /// Returns the milliseconds since the epoch.
@@ -67,9 +72,7 @@ impl From<SystemTime> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::new();
-        self.write_rfc_3339(&mut text);
-        f.write_str(&text)
+        self.print(StdFmtWrite(f)).map_err(|_| fmt::Error)
     }
 }
 

@@ -187,20 +187,23 @@ impl KeyEntry {
 
     /// Returns the current data of the key.
     pub(crate) fn info(&self) -> KeyAuthInfo {
-        let KeyState { name, scopes, revoked_at, .. } = &*self.lock();
+        self.info_in(&self.lock())
+    }
+
+    fn info_in(&self, state: &KeyState) -> KeyAuthInfo {
         KeyAuthInfo {
             id: self.id(),
-            name: name.clone(),
-            scopes: *scopes,
+            name: state.name.clone(),
+            scopes: state.scopes,
             created_at: self.created_at,
-            revoked_at: *revoked_at,
+            revoked_at: state.revoked_at,
         }
     }
 
     fn to_stored(&self) -> StoredKey {
-        let (hash, info) = (self.hash, self.info());
-        let KeyState { account, revision, .. } = *self.lock();
-        StoredKey { account, hash, info, revision }
+        let state = self.lock();
+        let info = self.info_in(&state);
+        StoredKey { account: state.account, hash: self.hash, info, revision: state.revision }
     }
 
     fn apply(&self, stored: StoredKey) {

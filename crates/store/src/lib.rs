@@ -2,8 +2,8 @@
 //! [`RunRepository`], and their SQLite implementation.
 //!
 //! A store deliberately never receives plaintext keys (only hashes), does not read the clock (callers pass the time),
-//! and has no JSON types (the service converts what a store returns). It only returns committed data, so a revocation
-//! is effective as soon as it is acknowledged.
+//! and has no JSON types (the service converts what a store returns). It returns only what is committed, so a
+//! revocation is in effect once its caller has the result.
 
 mod activity;
 mod change_feed;

@@ -71,7 +71,7 @@ impl HeadWatch {
             self.lines = 0;
             return;
         }
-        // Most requests arrive as one piece that is too short for so many headers.
+        // Most heads arrive in one piece. A short piece cannot contain too many headers, so it is not searched.
         if self.lines == 0 && received.len() < DEFAULT_MAX_HEADERS * MIN_LINE_BYTES && received.ends_with(b"\r\n\r\n") {
             return;
         }

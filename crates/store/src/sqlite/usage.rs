@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{AccountId, Actor, CLOCK_TOLERANCE, KeyId, Timestamp};
 
-use super::account_scope::AccountScope;
+use super::account_scope::{AccountScope, Parameters};
 use super::rows::{read_enum, read_id, read_time, read_user_agent, timestamp_from_millis, to_json_array};
 use super::{activity, keys, service_days};
 use crate::{
@@ -106,20 +106,21 @@ pub(super) fn repair_future_uses(scope: AccountScope<'_>, now: Timestamp) -> rus
 
 fn record_client(scope: AccountScope<'_>, client: &ClientUsage, latest: i64) -> rusqlite::Result<()> {
     let (key, peer) = (client.key.as_str(), client.peer.to_string());
+    let (first, last, requests) = (client.first.as_millis(), client.last.as_millis(), client.requests.cast_signed());
+    let columns: Parameters<'_> = named_params! {
+        ":key": key,
+        ":peer": peer,
+        ":user_agent": client.user_agent,
+        ":first": first,
+        ":last": last,
+        ":requests": requests,
+    };
     let known = scope.execute(
         "UPDATE clients SET requests = requests + :requests,
              last_used_at = CASE WHEN last_used_at > :latest THEN :last ELSE max(last_used_at, :last) END,
              first_used_at = CASE WHEN first_used_at > :latest THEN :first ELSE first_used_at END
          WHERE account_id = :account_id AND key_id = :key AND peer = :peer AND user_agent = :user_agent",
-        named_params! {
-            ":key": key,
-            ":peer": peer,
-            ":user_agent": client.user_agent,
-            ":first": client.first.as_millis(),
-            ":last": client.last.as_millis(),
-            ":requests": client.requests.cast_signed(),
-            ":latest": latest,
-        },
+        &[columns, named_params! { ":latest": latest }].concat(),
     )?;
     if known == 1 {
         return Ok(());
@@ -127,14 +128,7 @@ fn record_client(scope: AccountScope<'_>, client: &ClientUsage, latest: i64) -> 
     scope.execute(
         "INSERT INTO clients (account_id, key_id, peer, user_agent, first_used_at, last_used_at, requests)
          VALUES (:account_id, :key, :peer, :user_agent, :first, :last, :requests)",
-        named_params! {
-            ":key": key,
-            ":peer": peer,
-            ":user_agent": client.user_agent,
-            ":first": client.first.as_millis(),
-            ":last": client.last.as_millis(),
-            ":requests": client.requests.cast_signed(),
-        },
+        columns,
     )?;
     // The limit is a part of the statement, because SQLite prepares a statement again when a parameter of LIMIT
     // changes.
