@@ -323,6 +323,23 @@ impl App {
     /// Returns an error in the same cases as [`Self::wait`].
     pub async fn create_key_without_copying(&self, name: &str, scope: &str) -> Result<()> {
         self.create_key_in_dialog(name, scope).await?;
+        self.close_key_window_without_copying().await
+    }
+
+    /// Creates a key, reads it from its window, and closes the window without copying the key. Tests that paste the key
+    /// use this method: for 9 seconds after a copied key was cleared, the app removes it whenever it returns to the
+    /// clipboard.
+    ///
+    /// # Errors
+    /// Returns an error in the same cases as [`Self::wait`].
+    pub async fn create_and_read_key(&self, name: &str, scope: &str) -> Result<String> {
+        self.create_key_in_dialog(name, scope).await?;
+        let key = self.text("code.key").await?.trim().to_owned();
+        self.close_key_window_without_copying().await?;
+        Ok(key)
+    }
+
+    async fn close_key_window_without_copying(&self) -> Result<()> {
         self.click("Done").await?;
         self.click("Close anyway").await?;
         self.wait_key_window_closed().await

@@ -29,7 +29,7 @@ async fn paste_into_field(desktop: &Desktop, app: &App, text: &str) -> Result<()
 async fn each_cause_is_explained_with_next_step() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy_key(&desktop, "training-server", "training").await?;
+    let key = app.create_and_read_key("training-server", "training").await?;
     go_to_section(&app, "Help").await?;
 
     paste_into_field(&desktop, &app, &key).await?;
@@ -103,7 +103,7 @@ async fn reached_limit_is_explained_with_retry_time() -> Result<()> {
     let settings = json!({ "port": ulkeys_tests::free_port()?, "limits": { "default": 2 } });
     std::fs::write(desktop.data_folder().join("settings.json"), settings.to_string())?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy_key(&desktop, "eager", "read").await?;
+    let key = app.create_and_read_key("eager", "read").await?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     for status in [200, 200, 429] {
         let url = format!("http://127.0.0.1:{}/api/account/summary", app.port);
@@ -138,7 +138,7 @@ async fn unreachable_service_is_reported() -> Result<()> {
 async fn pasted_key_is_not_kept() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start_with(&desktop, AppOptions { log: Some("trace"), ..AppOptions::default() }).await?;
-    let key = app.create_and_copy_key(&desktop, "pasted", "read").await?;
+    let key = app.create_and_read_key("pasted", "read").await?;
     go_to_section(&app, "Help").await?;
     let command = format!("curl -H \"Authorization: Bearer {key}\" http://127.0.0.1:{}/api/models", app.port);
     paste_into_field(&desktop, &app, &command).await?;

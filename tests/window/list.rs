@@ -88,7 +88,7 @@ async fn key_in_search_is_rejected_and_not_logged() -> Result<()> {
 async fn pasted_key_offers_key_check() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy_key(&desktop, "gpu-box", "read").await?;
+    let key = app.create_and_read_key("gpu-box", "read").await?;
     app.create_key_without_copying("other", "read").await?;
     app.click("Search keys").await?;
     paste_over_field(&desktop, &format!("export ULTRALYTICS_API_KEY={key}"))?;
