@@ -27,7 +27,11 @@ fn crates_depend_only_on_allowed_crates() {
         ("ulkeys-store", &["ulkeys-domain"]),
         ("ulkeys-service", &["ulkeys-api", "ulkeys-domain", "ulkeys-store"]),
         ("ulkeys-client", &["ulkeys-api", "ulkeys-domain"]),
-        ("ul-keys", &["ulkeys-api", "ulkeys-client", "ulkeys-domain", "ulkeys-service", "ulkeys-store"]),
+        ("ulkeys-local", &["ulkeys-api", "ulkeys-client", "ulkeys-domain", "ulkeys-store"]),
+        (
+            "ul-keys",
+            &["ulkeys-api", "ulkeys-client", "ulkeys-domain", "ulkeys-local", "ulkeys-service", "ulkeys-store"],
+        ),
     ] {
         let own = dependency_names(&metadata, package).into_iter().filter(|name| name.starts_with("ulkeys-"));
         assert_eq!(own.collect::<Vec<_>>(), allowed, "{package}");
@@ -40,14 +44,14 @@ fn external_library_is_used_only_by_its_crates() {
     for (library, rooms) in [
         ("tauri", &["ul-keys"][..]),
         ("arboard", &["ul-keys"]),
-        ("keyring", &["ul-keys"]),
-        ("secret-service", &["ul-keys"]),
+        ("keyring", &["ulkeys-local"]),
+        ("secret-service", &["ulkeys-local"]),
         ("hpke", &["ul-keys"]),
         ("rusqlite", &["ulkeys-store"]),
         ("sqlx", &["ulkeys-store"]),
         ("axum", &["ulkeys-service"]),
         ("utoipa", &["ulkeys-api", "ulkeys-service"]),
-        ("ts-rs", &["ulkeys-api", "ul-keys"]),
+        ("ts-rs", &["ulkeys-api", "ulkeys-local", "ul-keys"]),
         ("reqwest", &["ulkeys-client"]),
     ] {
         for package in
@@ -268,7 +272,9 @@ fn modules_in_circles(graph: &ModuleGraph) -> Vec<&str> {
 #[test]
 fn modules_do_not_use_each_other_in_circles() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for folder in ["crates/domain", "crates/api", "crates/store", "crates/service", "crates/client", "src-tauri"] {
+    for folder in
+        ["crates/domain", "crates/api", "crates/store", "crates/service", "crates/client", "crates/local", "src-tauri"]
+    {
         let graph = read_module_graph(&root.join(folder).join("src"));
         let circles = modules_in_circles(&graph);
         let uses: Vec<_> = circles.iter().map(|module| format!("{module} uses {:?}", graph[*module])).collect();

@@ -11,8 +11,7 @@ use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 use ts_rs::TS;
 use ulkeys_api::{ActivityEntry, ActivityEvent};
-
-use crate::files::{FileReplacement, ReplacementAccess};
+use ulkeys_local::files::{FileReplacement, ReplacementAccess};
 
 /// The format of an export file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]

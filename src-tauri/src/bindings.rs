@@ -17,6 +17,18 @@ use ulkeys_api::{
 };
 use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::StorageLimits;
+use ulkeys_local::env_file::EnvFilePlan;
+use ulkeys_local::file_access_loss::FileAccessLoss;
+use ulkeys_local::file_problem::FileProblem;
+use ulkeys_local::git_risk::GitRisk;
+use ulkeys_local::keychain_index::UndeletableReason;
+use ulkeys_local::locale::FormatRegions;
+use ulkeys_local::paths::FileLocations;
+use ulkeys_local::relocation::RelocationError;
+use ulkeys_local::settings::{
+    CLIPBOARD_SECONDS_RANGE, IgnoredReason, IgnoredSetting, Language, NumberRange, PORT_RANGE, Preferences,
+    ROTATION_DAYS_RANGE, SettingsProblem, Theme,
+};
 
 use crate::activity_export::ExportFormat;
 use crate::clipboard::ClipboardState;
@@ -24,25 +36,13 @@ use crate::commands::about::{About, ThirdPartyPackage};
 use crate::commands::activity::ExportedActivity;
 use crate::commands::list::for_each_command;
 use crate::commands::one_time::RevealedKey;
-use crate::env_file::EnvFilePlan;
 use crate::error::{AppErrorCode, CommandError, CommandErrorCode};
 use crate::events::AppEvent;
-use crate::file_access_loss::FileAccessLoss;
-use crate::file_problem::FileProblem;
-use crate::git_risk::GitRisk;
-use crate::keychain_index::UndeletableReason;
-use crate::locale::FormatRegions;
 use crate::menu::MenuAction;
 use crate::one_time_secret::{CloseReason, OneTimeState, UnsavedKey};
-use crate::paths::FileLocations;
 use crate::quit_confirmation::QuitQuestion;
-use crate::relocation::RelocationError;
 use crate::seal::SealedKey;
 use crate::service_status::{PortUser, ServiceStatus};
-use crate::settings::{
-    CLIPBOARD_SECONDS_RANGE, IgnoredReason, IgnoredSetting, Language, NumberRange, PORT_RANGE, Preferences,
-    ROTATION_DAYS_RANGE, SettingsProblem, Theme,
-};
 
 macro_rules! commands_with_arguments {
     ($($module:ident::$command:ident($($argument:ident),*) in [$($window:literal),*];)*) => {

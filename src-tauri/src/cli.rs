@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use ulkeys_domain::secret;
-
-use crate::keychain::{self, KeychainError, WaitReason};
-use crate::keychain_index::KeychainIndex;
-use crate::paths::Paths;
-use crate::process_hardening::StartingUmask;
-use crate::settings::{Settings, SettingsProblem};
+use ulkeys_local::keychain::{self, KeychainError, WaitReason};
+use ulkeys_local::keychain_index::KeychainIndex;
+use ulkeys_local::paths::Paths;
+use ulkeys_local::process_hardening::StartingUmask;
+use ulkeys_local::settings::{Settings, SettingsProblem};
 
 /// Exit codes for an error in UL Keys itself (125), for a program that cannot be started (126) and for a program that
 /// is not found (127). `env`, `nohup` and `docker run` use the same codes.

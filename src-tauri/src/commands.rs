@@ -20,10 +20,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use ulkeys_api::ErrorCode;
 use ulkeys_domain::{KeyId, Timestamp, secret};
+use ulkeys_local::settings::PORT_RANGE;
 use zeroize::Zeroizing;
 
 use crate::error::{AppErrorCode, CommandError, Result};
-use crate::settings::PORT_RANGE;
 
 /// A command argument before validation. The app validates arguments itself because serde's errors repeat the value,
 /// which may be a secret that was passed in the wrong field.

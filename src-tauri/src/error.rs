@@ -6,9 +6,8 @@ use serde::Serialize;
 use ts_rs::TS;
 use ulkeys_api::{ErrorBody, ErrorCode};
 use ulkeys_client::ApiClientError;
-
-use crate::file_problem::{FileProblem, UnclearLine};
-use crate::keychain::KeychainError;
+use ulkeys_local::file_problem::{FileProblem, UnclearLine};
+use ulkeys_local::keychain::KeychainError;
 
 /// Causes of errors that only the app reports. The page can distinguish them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]

@@ -4,15 +4,15 @@ use serde::Serialize;
 use ts_rs::TS;
 use ulkeys_api::{DatabaseHealth, KeyEvent};
 use ulkeys_domain::Timestamp;
+use ulkeys_local::keychain_index::UndeletableReason;
+use ulkeys_local::locale::FormatRegions;
+use ulkeys_local::settings::{Language, Preferences};
 
 use crate::clipboard::ClipboardState;
-use crate::keychain_index::UndeletableReason;
-use crate::locale::FormatRegions;
 use crate::menu::MenuAction;
 use crate::one_time_secret::OneTimeState;
 use crate::quit_confirmation::QuitQuestion;
 use crate::service_status::ServiceStatus;
-use crate::settings::{Language, Preferences};
 
 /// An event that the app sends to a page without a request from the page.
 #[derive(Debug, Clone, Serialize, TS)]

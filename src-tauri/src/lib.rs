@@ -14,49 +14,38 @@ mod database_health;
 #[cfg(target_os = "linux")]
 mod desktop_portal;
 mod display;
-mod env_file;
 mod error;
 mod events;
-mod file_access_loss;
-mod file_problem;
-mod files;
-mod git_risk;
-mod keychain;
-mod keychain_index;
-mod locale;
-mod log;
 mod menu;
 mod one_time_secret;
-mod paths;
-mod process_hardening;
 mod quit_confirmation;
-mod relocation;
 mod screen_lock;
 mod screen_reader;
 mod seal;
 mod service_status;
 mod service_supervisor;
-mod settings;
 mod single_instance;
-#[cfg(test)]
-#[path = "../../tests/harness/skip.rs"]
-#[expect(clippy::print_stderr, reason = "a skipped test names its reason")]
-mod skipped_test;
 mod standard_error;
 mod state;
-mod thread_panic;
 mod window;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tauri::{AppHandle, Manager as _, RunEvent};
+use ulkeys_local::keychain_index::KeychainIndex;
+use ulkeys_local::{log, paths, process_hardening};
 
 use clipboard::Clipboard;
 use menu::MenuSelection;
+use service_supervisor::ServiceSupervisor;
 use single_instance::InstanceClaim;
 use state::AppState;
 use window::WindowContext;
+
+/// Delay before a broken event stream is reopened.
+const EVENTS_RECONNECT_DELAY: Duration = Duration::from_secs(2);
 
 /// Runs the command given on the command line. Without a command, runs the app until its main window is closed.
 pub fn main() -> ExitCode {
@@ -154,7 +143,7 @@ fn run_app() -> ExitCode {
             });
             spawn_task_with_restart("saved keys", move || {
                 let (keychain_index, service) = (keychain_index.clone(), followed.clone());
-                async move { keychain_index.watch_revocations(&service).await }
+                async move { delete_revoked_saved_keys(&keychain_index, &service).await }
             });
             quit_on_signals(app.handle().clone());
             window::open_list_window(&context)?;
@@ -204,6 +193,22 @@ fn hide_secret_on_lock(context: WindowContext, clipboard: Arc<Clipboard>) {
             window::force_close_one_time_window(&context, one_time_secret::CloseReason::Locked);
         })
     });
+}
+
+/// Deletes keys from the keychain as soon as any client revokes them. Runs until the app quits.
+async fn delete_revoked_saved_keys(index: &Arc<KeychainIndex>, service: &ServiceSupervisor) {
+    let mut status = service.subscribe_status();
+    loop {
+        status.borrow_and_update();
+        if let Some(client) = service.api_client() {
+            tokio::select! {
+                changed = status.changed() => if changed.is_err() { return },
+                () = index.watch_revocations(&client) => tokio::time::sleep(EVENTS_RECONNECT_DELAY).await,
+            }
+        } else if status.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Spawns a task that runs until the app quits, and restarts the task if it panics.

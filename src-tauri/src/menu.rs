@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use tauri::menu::{Menu, MenuBuilder, MenuItemBuilder, MenuItemKind, SubmenuBuilder};
 use tauri::{AppHandle, Wry};
 use ts_rs::TS;
-
-use crate::settings::Language;
+use ulkeys_local::settings::Language;
 
 /// An action that the page performs when its menu item is selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]

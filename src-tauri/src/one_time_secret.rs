@@ -8,8 +8,7 @@ use tokio::sync::watch;
 use ts_rs::TS;
 use ulkeys_api::ApiKey;
 use ulkeys_domain::{KeyId, Secret};
-
-use crate::env_file::EnvFilePlan;
+use ulkeys_local::env_file::EnvFilePlan;
 
 /// Stores the plaintext of at most one key.
 #[derive(Default)]

@@ -9,8 +9,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::files::try_lock_file;
-use crate::paths::{self, Paths};
+use ulkeys_local::files::try_lock_file;
+use ulkeys_local::paths::{self, Paths};
 
 /// Maximum time for attempts to reach the running instance, and for the bus to answer.
 const CONTACT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -9,17 +9,17 @@ use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use ulkeys_client::ApiClient;
-use ulkeys_service::TrainingConfig;
+use ulkeys_local::keychain_index::KeychainIndex;
+use ulkeys_local::paths::{FileLocations, Paths};
+use ulkeys_local::settings::{Preferences, Settings};
+use ulkeys_service::{Setting, TrainingConfig};
 
 use crate::clipboard::Clipboard;
 use crate::error::{AppErrorCode, CommandError};
-use crate::keychain_index::KeychainIndex;
 use crate::menu::MenuAction;
 use crate::one_time_secret::OneTimeSecret;
-use crate::paths::{FileLocations, Paths};
 use crate::quit_confirmation::QuitConfirmation;
 use crate::service_supervisor::ServiceSupervisor;
-use crate::settings::Settings;
 
 pub(crate) struct AppState {
     pub(crate) service: Arc<ServiceSupervisor>,
@@ -44,10 +44,10 @@ impl AppState {
         let places = FileLocations::from(&paths);
         let settings = Settings::load(paths.settings);
         let days = |days: u32| Duration::from_hours(24 * u64::from(days));
-        let limits = settings.follow_preference(|preferences| preferences.limits);
+        let limits = follow_preference(&settings, |preferences| preferences.limits);
         let training = TrainingConfig {
-            limits: settings.follow_preference(|preferences| preferences.storage),
-            retention: settings.follow_preference(move |preferences| preferences.run_days.map(days)),
+            limits: follow_preference(&settings, |preferences| preferences.storage),
+            retention: follow_preference(&settings, move |preferences| preferences.run_days.map(days)),
         };
         Self {
             file_locations: places,
@@ -83,4 +83,10 @@ impl AppState {
             previous.abort();
         }
     }
+}
+
+/// Creates a setting of the embedded service whose value always follows a preference.
+fn follow_preference<T>(settings: &Settings, read: impl Fn(&Preferences) -> T + Send + Sync + 'static) -> Setting<T> {
+    let preferences = settings.subscribe_preferences();
+    Setting::new(move || read(&preferences.borrow()))
 }

@@ -11,13 +11,13 @@ use ts_rs::TS;
 use ulkeys_api::{ActivityEntry, ActivityPage};
 use ulkeys_client::ApiClient;
 use ulkeys_domain::{ActivityKind, KeyId};
+use ulkeys_local::files::FileReplacement;
+use ulkeys_local::thread_panic::thread_panic_error;
 
 use super::{UntrustedArg, invalid_argument};
 use crate::activity_export::{self, ExportFormat};
 use crate::error::{AppErrorCode, CommandError, Result};
-use crate::files::FileReplacement;
 use crate::state::AppState;
-use crate::thread_panic::thread_panic_error;
 use crate::window::SaveFileDialog;
 
 /// The largest page size that the service accepts.

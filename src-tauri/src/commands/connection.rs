@@ -10,21 +10,21 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use ulkeys_api::DatabaseHealth;
 use ulkeys_client::ApiClient;
+use ulkeys_local::keychain_index::{KeychainIndex, UndeletableKeys};
+use ulkeys_local::locale;
+use ulkeys_local::paths::FileLocations;
+use ulkeys_local::settings::{Language, Preferences};
 
 use super::{UntrustedArg, invalid_argument};
 use crate::clipboard::Clipboard;
 use crate::clipboard::ClipboardState;
 use crate::error::{AppErrorCode, CommandError, Result};
 use crate::events::AppEvent;
-use crate::keychain_index::{KeychainIndex, UndeletableKeys};
-use crate::locale;
 use crate::menu::MenuAction;
 use crate::one_time_secret::OneTimeSecret;
-use crate::paths::FileLocations;
 use crate::quit_confirmation::QuitQuestion;
 use crate::service_status::ServiceStatus;
 use crate::service_supervisor::{PortChangeError, ServiceSupervisor};
-use crate::settings::{Language, Preferences};
 use crate::state::AppState;
 use crate::window;
 

@@ -8,17 +8,17 @@ use tauri::{State, WebviewWindow};
 use ts_rs::TS;
 use ulkeys_api::ApiKey;
 use ulkeys_domain::{KeyId, Secret};
+use ulkeys_local::env_file::{self, EnvFilePlan};
+use ulkeys_local::keychain;
+use ulkeys_local::thread_panic::thread_panic_error;
 use zeroize::Zeroizing;
 
 use super::{UntrustedArg, invalid_argument};
 use crate::display;
-use crate::env_file::{self, EnvFilePlan};
 use crate::error::{AppErrorCode, CommandError, Result};
-use crate::keychain;
 use crate::seal::{self, SealedKey};
 use crate::service_status::ServiceStatus;
 use crate::state::AppState;
-use crate::thread_panic::thread_panic_error;
 use crate::window::{self, SaveFileDialog, WindowContext};
 
 /// The placeholder for the key in a template.

@@ -8,11 +8,11 @@ use ulkeys_domain::storage::StorageLimits;
 
 use super::{UntrustedArg, invalid_argument};
 use crate::error::{AppErrorCode, CommandError, Result};
-use crate::settings::{
-    CLIPBOARD_SECONDS_RANGE, Language, Preferences, ROTATION_DAYS_RANGE, RUN_DAYS_RANGE, TEXT_PERCENT_RANGE, Theme,
-};
 use crate::state::AppState;
 use crate::window::{self, WindowContext};
+use ulkeys_local::settings::{
+    CLIPBOARD_SECONDS_RANGE, Language, Preferences, ROTATION_DAYS_RANGE, RUN_DAYS_RANGE, TEXT_PERCENT_RANGE, Theme,
+};
 
 const PREFERENCE_FIELDS: [&str; 8] =
     ["language", "theme", "textPercent", "clipboardSeconds", "rotationDays", "runDays", "limits", "storage"];

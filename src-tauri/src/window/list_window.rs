@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tauri::webview::PageLoadEvent;
 use tauri::{AppHandle, Manager as _, WebviewWindow, WebviewWindowBuilder, WindowEvent};
+use ulkeys_local::settings::Language;
 
 use super::WindowContext;
 use crate::menu;
-use crate::settings::Language;
 
 pub(super) const LIST_LABEL: &str = "main";
 

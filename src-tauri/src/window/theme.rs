@@ -6,9 +6,9 @@
 
 use tauri::Manager as _;
 use tauri::webview::Color;
+use ulkeys_local::settings::Theme;
 
 use super::WindowContext;
-use crate::settings::Theme;
 
 #[cfg(target_os = "linux")]
 pub(super) use portal::PortalTheme;

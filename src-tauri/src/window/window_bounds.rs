@@ -110,10 +110,11 @@ pub(super) struct SavedBounds {
 impl SavedBounds {
     /// Reads the saved bounds. Invalid bounds are ignored, because the user can easily move and resize the window.
     pub(super) fn load(file: PathBuf) -> Self {
-        let mut kept: Map<String, Value> = crate::files::read_json_before_replace(&file).unwrap_or_else(|error| {
-            tracing::warn!(%error, "could not read the saved window bounds");
-            Map::new()
-        });
+        let mut kept: Map<String, Value> =
+            ulkeys_local::files::read_json_before_replace(&file).unwrap_or_else(|error| {
+                tracing::warn!(%error, "could not read the saved window bounds");
+                Map::new()
+            });
         let place = kept.remove(super::list_window::LIST_LABEL).and_then(|place| serde_json::from_value(place).ok());
         Self { file, bounds: Mutex::new(place) }
     }
@@ -177,7 +178,7 @@ impl SavedBounds {
     pub(super) fn save_to_file(&self) {
         let Some(place) = *self.bounds.lock() else { return };
         let windows = serde_json::json!({ super::list_window::LIST_LABEL: place });
-        if let Err(error) = crate::files::write_json(&self.file, &windows) {
+        if let Err(error) = ulkeys_local::files::write_json(&self.file, &windows) {
             tracing::warn!(%error, "could not save the window bounds");
         }
     }

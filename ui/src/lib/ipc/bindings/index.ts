@@ -1065,9 +1065,21 @@ usedBy: PortUser | null,
  */
 nextFree: number | null, } | { "state": "databaseProblem", problem: DatabaseProblem, path: string, detail: string, } | { "state": "stopped", detail: string, };
 
-export type NumberRange = { least: number, most: number, };
+export type NumberRange = { 
+/**
+ * The smallest allowed number.
+ */
+least: number, 
+/**
+ * The largest allowed number.
+ */
+most: number, };
 
-export type IgnoredReason = { "kind": "unknown" } | { "kind": "notInRange" } & NumberRange | { "kind": "notInRangeOrNull" } & NumberRange | { "kind": "notAChoice", choices: Array<string>, } | { "kind": "notAGroup" };
+export type IgnoredReason = { "kind": "unknown" } | { "kind": "notInRange" } & NumberRange | { "kind": "notInRangeOrNull" } & NumberRange | { "kind": "notAChoice", 
+/**
+ * The allowed values.
+ */
+choices: Array<string>, } | { "kind": "notAGroup" };
 
 export type IgnoredSetting = { 
 /**
@@ -1079,9 +1091,45 @@ name: string,
  */
 reason: IgnoredReason, };
 
-export type SettingsProblem = { "kind": "unreadable", reason: string, } | { "kind": "replaced", copy: string, } | { "kind": "ignored", settings: Array<IgnoredSetting>, };
+export type SettingsProblem = { "kind": "unreadable", 
+/**
+ * The error of the system or of the JSON parser.
+ */
+reason: string, } | { "kind": "replaced", 
+/**
+ * The path of the copy.
+ */
+copy: string, } | { "kind": "ignored", 
+/**
+ * The settings and the reasons.
+ */
+settings: Array<IgnoredSetting>, };
 
-export type RelocationProblem = { "kind": "olderVersionRuns", from: string, } | { "kind": "bothInUse", from: string, to: string, } | { "kind": "cannotMove", from: string, to: string, reason: string, };
+export type RelocationProblem = { "kind": "olderVersionRuns", 
+/**
+ * The former location.
+ */
+from: string, } | { "kind": "bothInUse", 
+/**
+ * The former location.
+ */
+from: string, 
+/**
+ * The new location.
+ */
+to: string, } | { "kind": "cannotMove", 
+/**
+ * The former location.
+ */
+from: string, 
+/**
+ * The new location.
+ */
+to: string, 
+/**
+ * The error of the system.
+ */
+reason: string, };
 
 export type FileLocations = { 
 /**

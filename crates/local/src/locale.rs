@@ -6,7 +6,7 @@ use ts_rs::TS;
 
 /// The regions whose date and number formats are used, such as `DE`. `null` selects the default region of the language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-pub(crate) struct FormatRegions {
+pub struct FormatRegions {
     dates: Option<String>,
     numbers: Option<String>,
 }
@@ -16,7 +16,7 @@ pub(crate) struct FormatRegions {
 ///
 /// On Linux, gettext's rules apply: the list in `LANGUAGE` takes precedence, unless the locale is `C` (GNU gettext
 /// manual, "The LANGUAGE variable").
-pub(crate) fn preferred_languages() -> Vec<String> {
+pub fn preferred_languages() -> Vec<String> {
     #[cfg(target_os = "linux")]
     return posix::languages_from_variables(posix::non_empty_variable);
     #[cfg(not(target_os = "linux"))]
@@ -25,7 +25,7 @@ pub(crate) fn preferred_languages() -> Vec<String> {
 
 /// Returns the regions whose formats the system specifies. On Linux, the first variable that is set applies, in the
 /// order defined by POSIX: `LC_ALL`, then `LC_TIME` or `LC_NUMERIC`, then `LANG`.
-pub(crate) fn format_regions() -> FormatRegions {
+pub fn format_regions() -> FormatRegions {
     #[cfg(target_os = "linux")]
     return posix::regions_from_variables(posix::non_empty_variable);
     #[cfg(not(target_os = "linux"))]

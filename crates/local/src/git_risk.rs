@@ -27,7 +27,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// The reason why a file in a git work tree might be committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum GitRisk {
+pub enum GitRisk {
     /// Git does not ignore the file.
     NotIgnored,
     /// Git could not determine whether the file is ignored.
@@ -36,7 +36,7 @@ pub(crate) enum GitRisk {
 
 /// Returns the risk that git commits this file, or `None` if git would not commit it. The path of the file's folder
 /// must be absolute and must not contain links.
-pub(crate) fn assess_git_risk(path: &Path) -> Option<GitRisk> {
+pub fn assess_git_risk(path: &Path) -> Option<GitRisk> {
     let found = path.parent()?.ancestors().find_map(|folder| Repository::find_at(folder).transpose())?;
     // The index does not state the repository's object format (SHA-1 or SHA-256), so both formats are tried.
     for object_format in ["sha1", "sha256"] {

@@ -19,7 +19,7 @@ use crate::file_problem::describe_io_error;
 use platform::Keychain;
 
 /// The `service` attribute of every entry.
-pub(crate) const ENTRY_SERVICE: &str = "ul-keys";
+pub const ENTRY_SERVICE: &str = "ul-keys";
 
 /// Maximum time for the user to unlock the keychain.
 const UNLOCK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ const WAIT_REPORT_DELAY: Duration = Duration::from_secs(2);
 /// The error of a keychain operation. Its message is written for users; on Linux, the library's own error is logged as
 /// well.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum KeychainError {
+pub enum KeychainError {
     /// No keychain is running, or there is no default keychain.
     #[error("no keychain can be reached; start one, such as GNOME Keyring, KWallet or KeePassXC")]
     Unavailable,
@@ -70,7 +70,7 @@ pub(crate) enum KeychainError {
 ///
 /// Writes the key even if it is already saved, because earlier versions saved keys with a content type that some
 /// keychains do not show as a password.
-pub(crate) fn save_key(name: &str, secret: &Secret, replace: bool, known: &[KeyPrefix]) -> Result<(), KeychainError> {
+pub fn save_key(name: &str, secret: &Secret, replace: bool, known: &[KeyPrefix]) -> Result<(), KeychainError> {
     let keychain = Keychain::connect()?;
     let mut entries = keychain.find_entries(name)?;
     let text = secret.expose().as_bytes();
@@ -85,7 +85,7 @@ pub(crate) fn save_key(name: &str, secret: &Secret, replace: bool, known: &[KeyP
 }
 
 /// Reads the key that is saved under a name. `known` has the same meaning as for [`save_key`].
-pub(crate) fn read_key(name: &str, known: &[KeyPrefix]) -> Result<Secret, KeychainError> {
+pub fn read_key(name: &str, known: &[KeyPrefix]) -> Result<Secret, KeychainError> {
     let keychain = Keychain::connect()?;
     let entries = select_entries(keychain.find_entries(name)?, known)?;
     let (_, text) = entries.first().ok_or(KeychainError::NoEntry)?;
@@ -95,7 +95,7 @@ pub(crate) fn read_key(name: &str, known: &[KeyPrefix]) -> Result<Secret, Keycha
 
 /// Of the entries for a name, deletes those that [`select_entries`] selects. `known` has the same meaning as for
 /// [`save_key`]. Returns whether other entries for the name remain.
-pub(crate) fn remove_entries(name: &str, known: &[KeyPrefix]) -> Result<bool, KeychainError> {
+pub fn remove_entries(name: &str, known: &[KeyPrefix]) -> Result<bool, KeychainError> {
     let keychain = Keychain::connect()?;
     let entries = keychain.find_entries(name)?;
     let count = entries.len();
@@ -110,7 +110,7 @@ pub(crate) fn remove_entries(name: &str, known: &[KeyPrefix]) -> Result<bool, Ke
 }
 
 /// Of the entries for a name, deletes those whose key has this prefix. Other entries for the name remain.
-pub(crate) fn remove_key(name: &str, prefix: &KeyPrefix) -> Result<(), KeychainError> {
+pub fn remove_key(name: &str, prefix: &KeyPrefix) -> Result<(), KeychainError> {
     let keychain = Keychain::connect()?;
     for (entry, text) in keychain.find_entries(name)? {
         if key_prefix_of(&text).is_some_and(|saved| saved == *prefix) {
@@ -165,7 +165,7 @@ fn unlock(name: &str, asking: impl FnOnce()) -> Result<(), KeychainError> {
 /// Runs a keychain operation on a blocking thread, so it does not block the threads that serve the window. The
 /// operation starts only after the keychain is unlocked, so no secret is in memory during a prompt that the user may
 /// never answer.
-pub(crate) async fn run_unlocked<T: Send + 'static>(
+pub async fn run_unlocked<T: Send + 'static>(
     name: String,
     work: impl FnOnce() -> Result<T, KeychainError> + Send + 'static,
 ) -> Result<T, KeychainError> {
@@ -189,7 +189,7 @@ pub(crate) async fn run_unlocked<T: Send + 'static>(
 
 /// Why a command in a terminal is waiting. The command reports this to the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WaitReason {
+pub enum WaitReason {
     /// The keychain is locked and is prompting the user for its password.
     Asked,
     /// The user has not unlocked the keychain yet.
@@ -201,7 +201,7 @@ pub(crate) enum WaitReason {
 /// Runs a keychain operation for a command in a terminal, and blocks until it has finished. Calls `report` when the
 /// keychain prompts the user to unlock it, and once more if there is no result after two seconds. Fails after one
 /// minute; the operation's thread may then still be waiting, and ends when the process exits.
-pub(crate) fn run_with_wait_reports<T: Send + 'static>(
+pub fn run_with_wait_reports<T: Send + 'static>(
     name: String,
     work: impl FnOnce() -> Result<T, KeychainError> + Send + 'static,
     mut report: impl FnMut(WaitReason),

@@ -12,41 +12,41 @@ use crate::settings::SettingsProblem;
 
 /// The app's identifier on the desktop: the name of its subfolder in each of the platform's folders, its window class,
 /// and its D-Bus name. Must be the same as in `tauri.conf.json`.
-pub(crate) const APP_IDENTIFIER: &str = "org.ulkeys.UlKeys";
+pub const APP_IDENTIFIER: &str = "org.ulkeys.UlKeys";
 /// The app's identifier up to version 0.1.0. It was changed because Flathub rejects identifiers that end in `.desktop`.
 const FORMER_IDENTIFIER: &str = "org.ulkeys.desktop";
 /// The environment variable that selects a single folder for all of the app's files except the revocation record.
 const DATA_DIR_VARIABLE: &str = "UL_KEYS_DATA_DIR";
 
 /// The paths of the app's files.
-pub(crate) struct Paths {
+pub struct Paths {
     /// The key database.
-    pub(crate) database: PathBuf,
+    pub database: PathBuf,
     /// The settings file.
-    pub(crate) settings: PathBuf,
+    pub settings: PathBuf,
     /// The file that stores the size and position of the list window.
-    pub(crate) windows: PathBuf,
+    pub windows: PathBuf,
     /// The list of keys that this app has saved in the keychain.
-    pub(crate) keychain_index: PathBuf,
+    pub keychain_index: PathBuf,
     /// The file that the app locks while it is running.
-    pub(crate) instance_lock: PathBuf,
+    pub instance_lock: PathBuf,
     /// Whether the data folder is in the default location.
-    pub(crate) is_default: bool,
+    pub is_default: bool,
     /// The folder of the log files.
-    pub(crate) logs: PathBuf,
+    pub logs: PathBuf,
     /// The folder for WebKit's cache, which can be rebuilt and needs no backup.
-    pub(crate) web_cache: PathBuf,
+    pub web_cache: PathBuf,
     /// The reasons why folders named after the app's former identifier were not moved.
-    pub(crate) relocation_errors: Vec<RelocationError>,
+    pub relocation_errors: Vec<RelocationError>,
     /// The record of revocations. It must remain unchanged when the user restores an old copy of the database, so it is
     /// never in a folder that users back up, synchronize or select with [`DATA_DIR_VARIABLE`].
-    pub(crate) revocations: PathBuf,
+    pub revocations: PathBuf,
 }
 
 /// The paths of the app's files, shown so that the user can find them, for example to back them up.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct FileLocations {
+pub struct FileLocations {
     /// The key database.
     database: String,
     /// The settings file.
@@ -70,7 +70,7 @@ impl From<&Paths> for FileLocations {
 
 impl FileLocations {
     /// Adds the current problem with the settings file, if there is one.
-    pub(crate) fn with_settings_problem(self, settings_problem: Option<SettingsProblem>) -> Self {
+    pub fn with_settings_problem(self, settings_problem: Option<SettingsProblem>) -> Self {
         Self { settings_problem, ..self }
     }
 }
@@ -78,7 +78,7 @@ impl FileLocations {
 impl Paths {
     /// Returns the app's existing files, including backup copies and SQLite's log files, and the app's own folders. A
     /// folder selected with [`DATA_DIR_VARIABLE`] is excluded, because it can contain unrelated files.
-    pub(crate) fn existing_files(&self) -> Vec<PathBuf> {
+    pub fn existing_files(&self) -> Vec<PathBuf> {
         let files =
             [&self.database, &self.settings, &self.windows, &self.keychain_index, &self.logs.join(log::LOG_FILE_NAME)];
         let folders = [&self.database, &self.settings].map(|path| path.parent().map(Path::to_owned));
@@ -92,7 +92,7 @@ impl Paths {
     ///
     /// # Errors
     /// Returns an error if the user has no home folder.
-    pub(crate) fn locate() -> io::Result<Self> {
+    pub fn locate() -> io::Result<Self> {
         let folders = match std::env::var_os(DATA_DIR_VARIABLE).filter(|folder| !folder.is_empty()) {
             Some(folder) => AppFolders::in_one_folder(&PathBuf::from(folder)),
             None => AppFolders::from_platform()?,

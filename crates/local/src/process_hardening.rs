@@ -16,7 +16,7 @@ static WIPING_ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::S
 
 /// Prevents other programs running as the same user from reading this process's memory (`prctl(2)`, `PR_SET_DUMPABLE`),
 /// and prevents a crash of this process or its web processes from writing memory to disk.
-pub(crate) fn disable_memory_access() {
+pub fn disable_memory_access() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -38,10 +38,10 @@ pub(crate) fn disable_memory_access() {
 
 /// The file mode mask (umask) with which this process was started.
 #[derive(Clone, Copy)]
-pub(crate) struct StartingUmask(#[cfg(unix)] rustix::fs::Mode);
+pub struct StartingUmask(#[cfg(unix)] rustix::fs::Mode);
 
 /// Prevents other users from reading files and folders that this process or WebKit's processes create (`umask(2)`).
-pub(crate) fn make_new_files_private() -> StartingUmask {
+pub fn make_new_files_private() -> StartingUmask {
     StartingUmask(
         #[cfg(unix)]
         rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO),
@@ -51,7 +51,7 @@ pub(crate) fn make_new_files_private() -> StartingUmask {
 impl StartingUmask {
     /// Restores the original umask. Call this before another program replaces this process, because the app's
     /// restrictions must not apply to that program's files.
-    pub(crate) fn restore_umask(self) {
+    pub fn restore_umask(self) {
         #[cfg(unix)]
         rustix::process::umask(self.0);
     }
@@ -60,7 +60,7 @@ impl StartingUmask {
 /// Removes other users' access to existing files, which an earlier version of the app or the user's umask may have left
 /// readable. Symbolic links are not followed. Files whose permissions cannot be changed are left unchanged. Runs on a
 /// background thread, because there can be many checkpoint files.
-pub(crate) fn restrict_existing_files_to_owner(paths: &Paths) {
+pub fn restrict_existing_files_to_owner(paths: &Paths) {
     #[cfg(unix)]
     {
         let existing = paths.existing_files();

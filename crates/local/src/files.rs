@@ -24,7 +24,7 @@ const MAX_LINKS: usize = 40;
 ///
 /// # Errors
 /// Returns an error if the folder does not exist, or if links lead to a missing folder or form a loop.
-pub(crate) fn resolve_links(path: &Path) -> io::Result<PathBuf> {
+pub fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = std::path::absolute(path)?;
     for followed in 0..MAX_LINKS {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
@@ -48,7 +48,7 @@ pub(crate) fn resolve_links(path: &Path) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// Returns an error if the file is a mount point, or if it is marked as immutable or append-only.
-pub(crate) fn check_replaceable(place: &Path) -> io::Result<()> {
+pub fn check_replaceable(place: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
@@ -69,7 +69,7 @@ pub(crate) fn check_replaceable(place: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, or [`ErrorKind::InvalidData`] if its content is not valid.
-pub(crate) fn read_json<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
+pub fn read_json<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
     let Some(bytes) = read_content(path)? else { return Ok(T::default()) };
     serde_json::from_slice(&bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
 }
@@ -80,7 +80,7 @@ pub(crate) fn read_json<T: DeserializeOwned + Default>(path: &Path) -> io::Resul
 /// # Errors
 /// Returns an error if the file cannot be read, or cannot be renamed. In both cases, the caller must not replace the
 /// file.
-pub(crate) fn read_json_before_replace<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
+pub fn read_json_before_replace<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
     match read_json(path) {
         Err(error) if error.kind() == ErrorKind::InvalidData => {
             let aside = backup_path(path);
@@ -97,7 +97,7 @@ pub(crate) fn read_json_before_replace<T: DeserializeOwned + Default>(path: &Pat
 /// # Errors
 /// Returns an error if the file cannot be read, or [`ErrorKind::InvalidData`] if it does not contain an object. The
 /// error does not quote the content.
-pub(crate) fn read_json_fields(path: &Path) -> io::Result<Map<String, Value>> {
+pub fn read_json_fields(path: &Path) -> io::Result<Map<String, Value>> {
     let Some(bytes) = read_content(path)? else { return Ok(Map::new()) };
     match serde_json::from_slice(&bytes) {
         Ok(Value::Object(fields)) => Ok(fields),
@@ -135,7 +135,7 @@ fn read_content(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Opens or creates a file and locks it until the returned file is closed. Returns `None` if the file is already
 /// locked, by another process or by this one.
-pub(crate) fn try_lock_file(path: &Path) -> io::Result<Option<File>> {
+pub fn try_lock_file(path: &Path) -> io::Result<Option<File>> {
     // Opening a pipe could block forever.
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return Err(FileProblem::NotAFile.into());
@@ -149,7 +149,7 @@ pub(crate) fn try_lock_file(path: &Path) -> io::Result<Option<File>> {
 }
 
 /// Copies a file to an unused name in the same folder, and returns the path of the copy.
-pub(crate) fn back_up_file(path: &Path) -> io::Result<PathBuf> {
+pub fn back_up_file(path: &Path) -> io::Result<PathBuf> {
     let aside = backup_path(path);
     match std::fs::copy(path, &aside) {
         Ok(_) => Ok(aside),
@@ -173,7 +173,7 @@ fn backup_path(path: &Path) -> PathBuf {
 }
 
 /// Replaces a JSON file. On file systems that support permissions, only the owner can read the new file.
-pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -182,7 +182,7 @@ pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()>
 
 /// Determines who can read a file that replaces another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReplacementAccess {
+pub enum ReplacementAccess {
     /// Everybody who could read the old file can read the new one. If there was no old file, only the owner can read
     /// it.
     Kept,
@@ -199,7 +199,7 @@ pub(crate) enum ReplacementAccess {
 ///
 /// # Errors
 /// Returns an error if no file can be created in the folder.
-pub(crate) fn file_system_keeps_permissions(folder: &Path) -> io::Result<bool> {
+pub fn file_system_keeps_permissions(folder: &Path) -> io::Result<bool> {
     // This file has no name, so nothing remains of it after the check.
     let file = tempfile::tempfile_in(folder)?;
     set_mode(&file, 0o600)?;
@@ -207,7 +207,7 @@ pub(crate) fn file_system_keeps_permissions(folder: &Path) -> io::Result<bool> {
 }
 
 /// Replaces or creates a file. On an error, the file is unchanged, and no part of `content` remains next to it.
-pub(crate) fn replace_file(path: &Path, content: &[u8], access: ReplacementAccess) -> io::Result<()> {
+pub fn replace_file(path: &Path, content: &[u8], access: ReplacementAccess) -> io::Result<()> {
     let mut file = FileReplacement::begin_replacement(path, access)?;
     file.write_all(content)?;
     file.commit()
@@ -220,7 +220,7 @@ pub(crate) fn replace_file(path: &Path, content: &[u8], access: ReplacementAcces
 /// then renames it over the old file. If the process is killed between these steps, the complete new file remains under
 /// the temporary name. Deliberately omitted: writing into the old file if it cannot be replaced, because that could
 /// lose its content.
-pub(crate) struct FileReplacement {
+pub struct FileReplacement {
     path: PathBuf,
     folder: PathBuf,
     file: File,
@@ -232,7 +232,7 @@ impl FileReplacement {
     ///
     /// # Errors
     /// Returns an error if the path leads to something other than a file, or if no file can be created in the folder.
-    pub(crate) fn begin_replacement(path: &Path, access: ReplacementAccess) -> io::Result<Self> {
+    pub fn begin_replacement(path: &Path, access: ReplacementAccess) -> io::Result<Self> {
         let path = resolve_links(path)?;
         if path.metadata().is_ok_and(|found| !found.is_file()) {
             return Err(FileProblem::NotAFile.into());
@@ -247,7 +247,7 @@ impl FileReplacement {
     }
 
     /// Replaces the file with the new content.
-    pub(crate) fn commit(mut self) -> io::Result<()> {
+    pub fn commit(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         match link_unnamed_file(&self.file, &self.path) {
             Ok(()) => {}

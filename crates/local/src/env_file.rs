@@ -36,18 +36,18 @@ const MAX_FILE_BYTES: usize = 128 << 10;
 /// The effects of writing a key into a file, for the user to confirm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct EnvFilePlan {
+pub struct EnvFilePlan {
     /// Path of the file that will be written.
     #[ts(type = "string")]
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// Names of the variables that the file already sets to another value.
-    pub(crate) replaces: Vec<String>,
+    pub replaces: Vec<String>,
     /// The risk that the file is committed to git, if there is one.
-    pub(crate) git_risk: Option<GitRisk>,
+    pub git_risk: Option<GitRisk>,
     /// The access that other users lose, if any.
-    pub(crate) access_loss: Option<FileAccessLoss>,
+    pub access_loss: Option<FileAccessLoss>,
     /// Whether the file system ignores permissions, so that other users may be able to read the file.
-    pub(crate) is_shared: bool,
+    pub is_shared: bool,
 }
 
 /// Inspects a file and its folder without changing anything. Links are followed, even to a file that does not exist.
@@ -55,7 +55,7 @@ pub(crate) struct EnvFilePlan {
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, replaced or created, or is not UTF-8 text.
-pub(crate) fn plan_edit(path: &Path, secret: &Secret, url: &str) -> io::Result<EnvFilePlan> {
+pub fn plan_edit(path: &Path, secret: &Secret, url: &str) -> io::Result<EnvFilePlan> {
     let path = files::resolve_links(path)?;
     let (_, replaces) = set_variables(&read_file(&path)?, secret, url)?;
     files::check_replaceable(&path)?;
@@ -90,7 +90,7 @@ fn access_loss_on_write(path: &Path, is_shared: bool) -> io::Result<Option<FileA
 ///
 /// # Errors
 /// Returns an error if the file cannot be written, or has changed since the plan was created.
-pub(crate) fn apply_plan(plan: &EnvFilePlan, secret: &Secret, url: &str) -> io::Result<()> {
+pub fn apply_plan(plan: &EnvFilePlan, secret: &Secret, url: &str) -> io::Result<()> {
     let (content, replaces) = set_variables(&read_file(&plan.path)?, secret, url)?;
     let is_planned = files::resolve_links(&plan.path)? == plan.path
         && replaces.iter().all(|name| plan.replaces.contains(name))

@@ -13,16 +13,16 @@ use ts_rs::TS;
 /// (hard links), which keep the old content.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct FileAccessLoss {
+pub struct FileAccessLoss {
     /// Whether all other users of this computer lose access.
-    pub(crate) everyone: bool,
+    pub everyone: bool,
     /// Names of the groups that lose access. Empty if everyone loses access.
-    pub(crate) groups: Vec<String>,
+    pub groups: Vec<String>,
     /// Names of the users that lose access, which never include the new owner. Empty if everyone loses access.
-    pub(crate) users: Vec<String>,
+    pub users: Vec<String>,
     /// Number of other names (hard links) of the file. They keep the old content.
     #[ts(type = "number")]
-    pub(crate) other_names: u64,
+    pub other_names: u64,
 }
 
 impl FileAccessLoss {
@@ -31,7 +31,7 @@ impl FileAccessLoss {
     ///
     /// # Errors
     /// Returns an error if the file exists and its permissions cannot be read.
-    pub(crate) fn from_path(path: &Path) -> io::Result<Option<Self>> {
+    pub fn from_path(path: &Path) -> io::Result<Option<Self>> {
         let found = match path.metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             found => found?,
@@ -110,11 +110,11 @@ impl FileAccessLoss {
 
 /// The extended attribute in which Linux stores a file's access control list.
 #[cfg(target_os = "linux")]
-pub(crate) const ACL_ATTRIBUTE: &str = "system.posix_acl_access";
+pub const ACL_ATTRIBUTE: &str = "system.posix_acl_access";
 
 /// Returns the access control list of a file, or `None` if the file does not exist or has no such list.
 #[cfg(target_os = "linux")]
-pub(crate) fn read_acl(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub fn read_acl(path: &Path) -> io::Result<Option<Vec<u8>>> {
     use rustix::io::Errno;
     // The maximum size of an extended attribute is 64 KiB.
     let mut list = vec![0; 64 << 10];

@@ -24,11 +24,8 @@ use ulkeys_domain::{DEFAULT_ROTATION_DAYS, KeyId, KeyPrefix};
 
 use crate::file_problem::describe_io_error;
 use crate::keychain::{self, KeychainError};
-use crate::service_supervisor::ServiceSupervisor;
 use crate::thread_panic::thread_panic_error;
 
-/// Delay before a broken event stream is reopened.
-const RECONNECT_DELAY: Duration = Duration::from_secs(2);
 /// Maximum time to wait until other processes have changed the index file. A change takes milliseconds, so a process
 /// that holds the lock for longer has stopped.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,7 +35,7 @@ const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(10);
 type RemoveKeyFn = dyn Fn(SavedKey) -> BoxFuture<'static, Result<(), KeychainError>> + Send + Sync;
 
 /// The index file, and the revoked keys that could not be deleted from the keychain.
-pub(crate) struct KeychainIndex {
+pub struct KeychainIndex {
     path: PathBuf,
     /// The reason why the index file could not be read, or `None` if it was read.
     read_error: Option<String>,
@@ -48,21 +45,21 @@ pub(crate) struct KeychainIndex {
 }
 
 /// The revoked keys that could not be deleted from the keychain, by key ID.
-pub(crate) type UndeletableKeys = BTreeMap<String, UndeletableKey>;
+pub type UndeletableKeys = BTreeMap<String, UndeletableKey>;
 
 /// A revoked key that could not be deleted from the keychain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UndeletableKey {
+pub struct UndeletableKey {
     /// The key's name when it was saved.
-    pub(crate) name: String,
+    pub name: String,
     /// The reason why the key is still in the keychain.
-    pub(crate) reason: UndeletableReason,
+    pub reason: UndeletableReason,
 }
 
 /// Why a revoked key could not be deleted from the keychain, distinguished by what the user can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum UndeletableReason {
+pub enum UndeletableReason {
     /// The keychain is locked.
     Locked,
     /// The user dismissed the keychain's prompt.
@@ -91,15 +88,16 @@ impl From<&KeychainError> for UndeletableReason {
 /// A key that this app has saved in the keychain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct SavedKey {
+pub struct SavedKey {
     /// The key's name when it was saved, which is used as the account name of its keychain entry.
-    pub(crate) name: String,
+    pub name: String,
     /// The key's first 11 characters.
-    pub(crate) key_prefix: String,
+    pub key_prefix: String,
 }
 
 impl KeychainIndex {
-    pub(crate) fn load(path: PathBuf) -> Self {
+    /// Reads the index from a file. If the file cannot be read, the index is empty; see [`Self::read_error`].
+    pub fn load(path: PathBuf) -> Self {
         Self::load_with_remover(path, Box::new(|saved| Box::pin(remove_from_keychain(saved))))
     }
 
@@ -121,24 +119,24 @@ impl KeychainIndex {
 
     /// Returns the reason why the index file could not be read, or `None` if it was read. An unreadable index counts as
     /// empty.
-    pub(crate) fn read_error(&self) -> Option<&str> {
+    pub fn read_error(&self) -> Option<&str> {
         self.read_error.as_deref()
     }
 
     /// Returns the saved keys, sorted by name.
-    pub(crate) fn list_keys(&self) -> Vec<SavedKey> {
+    pub fn list_keys(&self) -> Vec<SavedKey> {
         let mut keys: Vec<_> = self.entries.lock().values().cloned().collect();
         keys.sort_by(|one, other| one.name.cmp(&other.name));
         keys
     }
 
     /// Returns the name under which a key is saved in the keychain, or `None` if the key is not in the index.
-    pub(crate) fn name_of(&self, id: &KeyId) -> Option<String> {
+    pub fn name_of(&self, id: &KeyId) -> Option<String> {
         self.read_entries().ok()?.get(id.as_str()).map(|saved| saved.name.clone())
     }
 
     /// Returns the prefixes of the keys that were saved under a name.
-    pub(crate) fn prefixes_of(&self, name: &str) -> Vec<KeyPrefix> {
+    pub fn prefixes_of(&self, name: &str) -> Vec<KeyPrefix> {
         let entries = self.read_entries().unwrap_or_else(|_| self.entries.lock().clone());
         let saved = entries.values().filter(|saved| saved.name == name);
         saved.filter_map(|saved| KeyPrefix::parse(&saved.key_prefix)).collect()
@@ -152,7 +150,7 @@ impl KeychainIndex {
     /// Adds a key to the index and then calls `save`, which saves the key in the keychain. Because of this order, a
     /// crash cannot leave a keychain entry that is missing from the index. If `save` succeeds, other keys with the same
     /// name are removed from the index, because the new key has overwritten their entries.
-    pub(crate) fn save_with(
+    pub fn save_with(
         &self,
         key: &ApiKey,
         save: impl FnOnce() -> Result<(), KeychainError>,
@@ -176,32 +174,17 @@ impl KeychainIndex {
 
     /// Removes the keys saved under a name from the index. Call this after the name's entry was deleted from the
     /// keychain.
-    pub(crate) fn remove_entry(&self, name: &str) -> io::Result<()> {
+    pub fn remove_entry(&self, name: &str) -> io::Result<()> {
         self.update_file(|entries| entries.retain(|_, saved| saved.name != name))
     }
 
     /// Subscribes to the revoked keys that could not be deleted from the keychain.
-    pub(crate) fn subscribe_undeletable(&self) -> watch::Receiver<UndeletableKeys> {
+    pub fn subscribe_undeletable(&self) -> watch::Receiver<UndeletableKeys> {
         self.undeletable.subscribe()
     }
 
-    /// Deletes keys from the keychain as soon as any client revokes them. Runs until the app quits.
-    pub(crate) async fn watch_revocations(self: &Arc<Self>, service: &ServiceSupervisor) {
-        let mut status = service.subscribe_status();
-        loop {
-            status.borrow_and_update();
-            if let Some(client) = service.api_client() {
-                tokio::select! {
-                    changed = status.changed() => if changed.is_err() { return },
-                    () = self.watch_revocation_events(&client) => tokio::time::sleep(RECONNECT_DELAY).await,
-                }
-            } else if status.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-
-    async fn watch_revocation_events(self: &Arc<Self>, client: &ApiClient) {
+    /// Deletes keys from the keychain as soon as any client revokes them, until the event stream of `client` ends.
+    pub async fn watch_revocations(self: &Arc<Self>, client: &ApiClient) {
         let Ok(mut events) = client.open_event_stream().await else {
             return;
         };

@@ -38,48 +38,54 @@ const WEBKIT_ENTRIES: &[&str] = &[
 
 /// A folder to move.
 #[derive(Debug, Clone)]
-pub(crate) struct FolderMove {
+pub struct FolderMove {
     /// The former location.
-    pub(crate) from: PathBuf,
+    pub from: PathBuf,
     /// The new location.
-    pub(crate) to: PathBuf,
+    pub to: PathBuf,
     /// The name of the file or folder whose presence shows that the app uses the folder.
-    pub(crate) marker: &'static str,
+    pub marker: &'static str,
 }
 
 /// Why a folder named after the app's former identifier was not moved.
 #[derive(Debug, Clone, thiserror::Error, Serialize, TS)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 #[ts(rename = "RelocationProblem")]
-pub(crate) enum RelocationError {
+pub enum RelocationError {
     /// An older version has the key database open.
     #[error("an older version of UL Keys is running, so its files in {} are not moved until it quits", .from.display())]
     OlderVersionRuns {
+        /// The former location.
         #[ts(type = "string")]
         from: PathBuf,
     },
     /// Both the former and the new location contain the app's files. Only the user can decide which files to keep.
     #[error("{} and {} both contain UL Keys files; those in the first one are ignored", .from.display(), .to.display())]
     BothInUse {
+        /// The former location.
         #[ts(type = "string")]
         from: PathBuf,
+        /// The new location.
         #[ts(type = "string")]
         to: PathBuf,
     },
     /// The folder could not be moved. Its files remain in use at their former location.
     #[error("cannot move {} to {}, so the former folder stays in use: {reason}", .from.display(), .to.display())]
     CannotMove {
+        /// The former location.
         #[ts(type = "string")]
         from: PathBuf,
+        /// The new location.
         #[ts(type = "string")]
         to: PathBuf,
+        /// The error of the system.
         reason: String,
     },
 }
 
 /// Moves the folders that are still at their former locations. `former_lock` is the former path of the database's lock
 /// file. Returns an error for each folder that could not be moved.
-pub(crate) fn relocate_folders(moves: &[FolderMove], former_lock: &Path) -> Vec<RelocationError> {
+pub fn relocate_folders(moves: &[FolderMove], former_lock: &Path) -> Vec<RelocationError> {
     if !moves.iter().any(FolderMove::is_needed) {
         return Vec::new();
     }
@@ -127,7 +133,7 @@ fn lock_former_database(path: &Path) -> Result<Option<File>, TryLockError> {
 
 impl FolderMove {
     /// Returns the folder to use: the former one only if it could not be moved.
-    pub(crate) fn current_folder(&self) -> &Path {
+    pub fn current_folder(&self) -> &Path {
         if self.is_needed() && !self.has_marker(&self.to) { &self.from } else { &self.to }
     }
 
@@ -236,7 +242,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Creates a folder and its missing parents, accessible only to the owner. An existing folder is left unchanged.
-pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
+pub fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

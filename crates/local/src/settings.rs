@@ -19,24 +19,23 @@ use ts_rs::TS;
 use ulkeys_api::schema;
 use ulkeys_domain::storage::StorageLimits;
 use ulkeys_domain::{DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS, RateLimits};
-use ulkeys_service::Setting;
 
 use crate::file_problem::describe_io_error;
 use crate::files;
 
 /// The default port, which consists of the decimal character codes of "U" (85) and "L" (76). It is fixed, so that a URL
 /// exported in a shell remains valid after a restart.
-pub(crate) const DEFAULT_PORT: u16 = 8576;
+pub const DEFAULT_PORT: u16 = 8576;
 /// The allowed ports: those that can be opened without privileges.
-pub(crate) const PORT_RANGE: RangeInclusive<u16> = 1024..=u16::MAX;
+pub const PORT_RANGE: RangeInclusive<u16> = 1024..=u16::MAX;
 /// The allowed text sizes, in percent of the normal size.
-pub(crate) const TEXT_PERCENT_RANGE: RangeInclusive<u32> = 100..=200;
+pub const TEXT_PERCENT_RANGE: RangeInclusive<u32> = 100..=200;
 /// The allowed delays before a copied key is removed from the clipboard, in seconds.
-pub(crate) const CLIPBOARD_SECONDS_RANGE: RangeInclusive<u64> = 10..=120;
+pub const CLIPBOARD_SECONDS_RANGE: RangeInclusive<u64> = 10..=120;
 /// The range of rotation ages that a user can set, in days.
-pub(crate) const ROTATION_DAYS_RANGE: RangeInclusive<u32> = 1..=MAX_ROTATION_DAYS;
+pub const ROTATION_DAYS_RANGE: RangeInclusive<u32> = 1..=MAX_ROTATION_DAYS;
 /// The allowed retention times for training runs, in days.
-pub(crate) const RUN_DAYS_RANGE: RangeInclusive<u32> = 1..=3_650;
+pub const RUN_DAYS_RANGE: RangeInclusive<u32> = 1..=3_650;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -162,13 +161,22 @@ fn read_limits_setting<T: Serialize + DeserializeOwned>(
 /// Why settings in the file have no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "kind", rename_all = "camelCase")]
-pub(crate) enum SettingsProblem {
+pub enum SettingsProblem {
     /// The whole file has no effect, because it cannot be read.
-    Unreadable { reason: String },
+    Unreadable {
+        /// The error of the system or of the JSON parser.
+        reason: String,
+    },
     /// The file was invalid when the user changed a setting. It was copied to `copy` and then replaced.
-    Replaced { copy: String },
+    Replaced {
+        /// The path of the copy.
+        copy: String,
+    },
     /// Individual settings have no effect.
-    Ignored { settings: Vec<IgnoredSetting> },
+    Ignored {
+        /// The settings and the reasons.
+        settings: Vec<IgnoredSetting>,
+    },
 }
 
 impl fmt::Display for SettingsProblem {
@@ -187,11 +195,11 @@ impl fmt::Display for SettingsProblem {
 /// A setting in the file that has no effect. Its value is omitted, because it could be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct IgnoredSetting {
+pub struct IgnoredSetting {
     /// The name of the setting, preceded by the name of its group, as in `limits.default`.
-    pub(crate) name: String,
+    pub name: String,
     /// The reason why the setting has no effect.
-    pub(crate) reason: IgnoredReason,
+    pub reason: IgnoredReason,
 }
 
 impl fmt::Display for IgnoredSetting {
@@ -203,7 +211,7 @@ impl fmt::Display for IgnoredSetting {
 /// Why a setting in the file has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "kind", rename_all = "camelCase")]
-pub(crate) enum IgnoredReason {
+pub enum IgnoredReason {
     /// No setting has this name.
     Unknown,
     /// The value is not a whole number in this range.
@@ -211,7 +219,10 @@ pub(crate) enum IgnoredReason {
     /// The value is neither `null` nor a whole number in this range.
     NotInRangeOrNull(NumberRange),
     /// The value is not one of these choices.
-    NotAChoice { choices: Vec<String> },
+    NotAChoice {
+        /// The allowed values.
+        choices: Vec<String>,
+    },
     /// The value is not an object with a group of settings.
     NotAGroup,
 }
@@ -232,13 +243,16 @@ impl fmt::Display for IgnoredReason {
 
 /// The range of numbers that is allowed for a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
-pub(crate) struct NumberRange {
-    pub(crate) least: u32,
-    pub(crate) most: u32,
+pub struct NumberRange {
+    /// The smallest allowed number.
+    pub least: u32,
+    /// The largest allowed number.
+    pub most: u32,
 }
 
 impl NumberRange {
-    pub(crate) fn from_range<T: Copy + Into<u64>>(range: &RangeInclusive<T>) -> Self {
+    /// Converts a range. A limit above `u32::MAX` becomes `u32::MAX`.
+    pub fn from_range<T: Copy + Into<u64>>(range: &RangeInclusive<T>) -> Self {
         let number = |number: T| u32::try_from(number.into()).unwrap_or(u32::MAX);
         Self { least: number(*range.start()), most: number(*range.end()) }
     }
@@ -247,26 +261,26 @@ impl NumberRange {
 /// The preferences, which the user can change in the window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Preferences {
+pub struct Preferences {
     /// The language of the windows.
-    pub(crate) language: Language,
+    pub language: Language,
     /// The color theme of the windows.
-    pub(crate) theme: Theme,
+    pub theme: Theme,
     /// Text size in percent of the normal size, 100 to 200.
-    pub(crate) text_percent: u32,
+    pub text_percent: u32,
     /// Seconds until a copied key is removed from the clipboard, 10 to 120; `null` for never.
     #[ts(type = "number | null")]
-    pub(crate) clipboard_seconds: Option<u64>,
+    pub clipboard_seconds: Option<u64>,
     /// Days after which a key is due for rotation, 1 to 3,650.
-    pub(crate) rotation_days: u32,
+    pub rotation_days: u32,
     /// Days after which a training run is deleted, 1 to 3,650; `null` for never.
-    pub(crate) run_days: Option<u32>,
+    pub run_days: Option<u32>,
     /// Rate limits of the embedded service.
     #[ts(as = "schema::RateLimits")]
-    pub(crate) limits: RateLimits,
+    pub limits: RateLimits,
     /// Limits on the training data that the embedded service stores, in MiB.
     #[ts(as = "schema::StorageLimits")]
-    pub(crate) storage: StorageLimits,
+    pub storage: StorageLimits,
 }
 
 impl Default for Preferences {
@@ -286,7 +300,7 @@ impl Default for Preferences {
 
 /// The language of the windows: a BCP 47 tag, or `system`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
-pub(crate) enum Language {
+pub enum Language {
     /// The first of the system's preferred languages into which the app is translated.
     #[default]
     #[serde(rename = "system")]
@@ -306,12 +320,12 @@ impl Language {
     const ALL: [Self; 4] = [Self::System, Self::English, Self::German, Self::Portuguese];
 
     /// Parses the serialized name of a language, such as `pt-BR`. Returns `None` for any other text.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_value(text.into()).ok()
     }
 
     /// Resolves [`Self::System`] to a language. Any other language is returned unchanged.
-    pub(crate) fn resolve_system(self) -> Self {
+    pub fn resolve_system(self) -> Self {
         match self {
             Self::System => crate::locale::preferred_languages()
                 .iter()
@@ -335,11 +349,13 @@ impl Language {
 /// The color theme.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Theme {
+pub enum Theme {
     /// The theme of the system.
     #[default]
     System,
+    /// Dark text on a light background.
     Light,
+    /// Light text on a dark background.
     Dark,
 }
 
@@ -347,13 +363,13 @@ impl Theme {
     const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
 
     /// Parses the serialized name of a theme, such as `dark`. Returns `None` for any other text.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_value(text.into()).ok()
     }
 }
 
 /// The current settings and the file in which they are stored.
-pub(crate) struct Settings {
+pub struct Settings {
     path: PathBuf,
     state: Mutex<SettingsState>,
     preferences: watch::Sender<Preferences>,
@@ -366,7 +382,7 @@ struct SettingsState {
 
 impl Settings {
     /// Reads the settings from the file. Settings that are missing from the file have their default values.
-    pub(crate) fn load(path: PathBuf) -> Self {
+    pub fn load(path: PathBuf) -> Self {
         let (values, problem) = match files::read_json_fields(&path) {
             Ok(fields) => {
                 let (values, ignored) = SettingsFile::from_fields(&fields);
@@ -384,43 +400,37 @@ impl Settings {
     }
 
     /// Returns the problem with the settings file, if there is one.
-    pub(crate) fn problem(&self) -> Option<SettingsProblem> {
+    pub fn problem(&self) -> Option<SettingsProblem> {
         self.state.lock().problem.clone()
     }
 
     /// Returns the port of the embedded service.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.state.lock().values.port
     }
 
     /// Subscribes to the preferences.
-    pub(crate) fn subscribe_preferences(&self) -> watch::Receiver<Preferences> {
+    pub fn subscribe_preferences(&self) -> watch::Receiver<Preferences> {
         self.preferences.subscribe()
     }
 
-    /// Creates a setting of the embedded service whose value always follows a preference.
-    pub(crate) fn follow_preference<T>(&self, read: impl Fn(&Preferences) -> T + Send + Sync + 'static) -> Setting<T> {
-        let preferences = self.subscribe_preferences();
-        Setting::new(move || read(&preferences.borrow()))
-    }
-
     /// Returns the time until a copied key is removed from the clipboard, or `None` if copied keys are never removed.
-    pub(crate) fn clipboard_timeout(&self) -> Option<Duration> {
+    pub fn clipboard_timeout(&self) -> Option<Duration> {
         self.preferences.borrow().clipboard_seconds.map(Duration::from_secs)
     }
 
     /// Returns the number of days after which a key is due for rotation.
-    pub(crate) fn rotation_days(&self) -> u32 {
+    pub fn rotation_days(&self) -> u32 {
         self.preferences.borrow().rotation_days
     }
 
     /// Saves new preferences. If saving fails, nothing changes in memory or on disk.
-    pub(crate) fn set_preferences(&self, preferences: Preferences) -> std::io::Result<()> {
+    pub fn set_preferences(&self, preferences: Preferences) -> std::io::Result<()> {
         self.update_file(|values| values.preferences = preferences)
     }
 
     /// Saves a new port. If saving fails, nothing changes in memory or on disk.
-    pub(crate) fn set_port(&self, port: u16) -> std::io::Result<()> {
+    pub fn set_port(&self, port: u16) -> std::io::Result<()> {
         self.update_file(|values| values.port = port)
     }
 

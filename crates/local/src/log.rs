@@ -13,11 +13,11 @@ use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 use ulkeys_domain::secret;
 
 /// The base name of the log files, into which the date is inserted: `ul-keys.2026-11-28.log`.
-pub(crate) const LOG_FILE_NAME: &str = "ul-keys.log";
+pub const LOG_FILE_NAME: &str = "ul-keys.log";
 
 /// Starts logging. `RUST_LOG` overrides the log level. If the log file cannot be written, log lines go to standard
 /// error only.
-pub(crate) fn start_logging(folder: &Path) {
+pub fn start_logging(folder: &Path) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // A log line that cannot be written is lost. Reporting the failure would only produce another line that cannot be
     // written.

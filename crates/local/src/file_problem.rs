@@ -10,7 +10,7 @@ use ts_rs::TS;
 /// A problem with a file that the user can resolve. The page has a message for each problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum FileProblem {
+pub enum FileProblem {
     /// The file is a mount point, for example a file mounted into a container, and cannot be replaced.
     Mounted,
     /// The file belongs to another user in a folder where only owners may replace files, or the file is marked as
@@ -48,7 +48,7 @@ pub(crate) enum FileProblem {
 
 impl FileProblem {
     /// Returns the problem that caused an I/O error, if the user can resolve it.
-    pub(crate) fn from_io_error(error: &io::Error) -> Option<Self> {
+    pub fn from_io_error(error: &io::Error) -> Option<Self> {
         // A library may have wrapped the system's error to add the path.
         let mut cause: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(error) = cause {
@@ -122,18 +122,18 @@ impl Error for FileProblem {}
 
 /// A line that prevents a safe edit of the file: after the edit, programs could read wrong values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct UnclearLine {
+pub struct UnclearLine {
     /// The line number, counted from 1.
-    pub(crate) line: u32,
+    pub line: u32,
     /// The variable that cannot be set.
-    pub(crate) variable: &'static str,
+    pub variable: &'static str,
     /// The problem with the line.
-    pub(crate) problem: FileProblem,
+    pub problem: FileProblem,
 }
 
 impl UnclearLine {
     /// Returns the unclear line that caused an I/O error, if there is one.
-    pub(crate) fn from_io_error(error: &io::Error) -> Option<Self> {
+    pub fn from_io_error(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref().copied()
     }
 }
@@ -160,7 +160,7 @@ impl From<UnclearLine> for io::Error {
 }
 
 /// Describes an I/O error on a file, for a terminal or a log.
-pub(crate) fn describe_io_error(error: &io::Error) -> String {
+pub fn describe_io_error(error: &io::Error) -> String {
     FileProblem::from_io_error(error).map_or_else(|| error.to_string(), |problem| problem.to_string())
 }
 
