@@ -1,4 +1,4 @@
-//! The desktop app: its windows, the embedded key service, and the clipboard.
+//! The desktop app `ul-keys-desktop`: its windows, the embedded key service, and the clipboard.
 //!
 //! The web page in each window calls commands, and the commands access the service only through its API client.
 //! Deliberately omitted: rules about keys, which belong to the domain crate. Plaintext keys are stored only in
@@ -7,7 +7,6 @@
 mod activity_export;
 #[cfg(test)]
 mod bindings;
-mod cli;
 mod clipboard;
 mod commands;
 mod database_health;
@@ -33,8 +32,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Parser;
 use tauri::{AppHandle, Manager as _, RunEvent};
 use ulkeys_local::keychain_index::KeychainIndex;
+use ulkeys_local::terminal::print_error;
 use ulkeys_local::{log, paths, process_hardening};
 
 use clipboard::Clipboard;
@@ -47,13 +48,25 @@ use window::WindowContext;
 /// Delay before a broken event stream is reopened.
 const EVENTS_RECONNECT_DELAY: Duration = Duration::from_secs(2);
 
-/// Runs the command given on the command line. Without a command, runs the app until its main window is closed.
+/// The window of UL Keys. The commands are those of `ul-keys`.
+#[derive(Parser)]
+#[command(name = "ul-keys-desktop", version)]
+struct Arguments {}
+
+/// Runs the app until its main window is closed.
 pub fn main() -> ExitCode {
-    let umask = process_hardening::make_new_files_private();
-    match cli::parse_arguments() {
-        Ok(Some(action)) => cli::run_action(action, umask),
-        Ok(None) => run_app(),
-        Err(code) => code,
+    process_hardening::make_new_files_private();
+    match Arguments::try_parse() {
+        Ok(Arguments {}) => run_app(),
+        Err(error) => {
+            if error.use_stderr() {
+                print_error(error.to_string().trim_end());
+            } else {
+                // If printing the help fails, there is no way to report it.
+                let _ = error.print();
+            }
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
+        }
     }
 }
 
@@ -79,7 +92,7 @@ fn run_app() -> ExitCode {
     let paths = match paths::Paths::locate() {
         Ok(paths) => paths,
         Err(error) => {
-            cli::print_error(format_args!("ul-keys: cannot start: {error}"));
+            print_error(format_args!("ul-keys: cannot start: {error}"));
             standard_error::flush();
             return ExitCode::FAILURE;
         }
@@ -95,7 +108,7 @@ fn run_app() -> ExitCode {
     match instance {
         InstanceClaim::Only(_) => {}
         InstanceClaim::Shown => {
-            cli::print_error("ul-keys: UL Keys is already running. Its window was brought to the front.");
+            print_error("ul-keys: UL Keys is already running. Its window was brought to the front.");
             standard_error::flush();
             return ExitCode::SUCCESS;
         }

@@ -1,4 +1,4 @@
-//! The entry point of the desktop app and its command line. All code is in the library, so that tests can use it.
+//! The entry point of the desktop app. All code is in the library, so that tests can use it.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
 fn main() -> std::process::ExitCode {

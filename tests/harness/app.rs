@@ -103,7 +103,12 @@ pub struct App {
 pub fn app_binary() -> PathBuf {
     let tests = std::env::current_exe().expect("the path of the test program");
     let profile = tests.ancestors().find(|folder| folder.join("deps").is_dir()).expect("a target/PROFILE folder");
-    profile.join("ul-keys")
+    profile.join("ul-keys-desktop")
+}
+
+/// Returns the path of the program `ul-keys`, the command line.
+pub fn cli_binary() -> PathBuf {
+    app_binary().with_file_name("ul-keys")
 }
 
 /// Returns the folder in which `cargo xtask setup` installs the test tools.
@@ -169,7 +174,7 @@ impl App {
         capabilities.set("webkitgtk:browserOptions", json!({ "binary": program, "args": [] }))?;
         let url = format!("http://127.0.0.1:{driver_port}");
         let driver = connect_webdriver(&url, capabilities).await?;
-        let pid = find_child_pid(driver_process.pid(), "ul-keys")?;
+        let pid = find_child_pid(driver_process.pid(), "ul-keys-desktop")?;
         let app = Self { driver, port, pid, output, _reader: unread, _driver_process: driver_process };
         app.wait("the page", async || app.text("h1").await.is_ok_and(|title| !title.is_empty())).await?;
         Ok(app)
@@ -616,7 +621,7 @@ fn program_as_user(desktop: &Desktop, user: u32) -> Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     let copy = desktop.home().join("ul-keys-program");
     std::fs::create_dir_all(&copy)?;
-    let program = copy.join("ul-keys");
+    let program = copy.join("ul-keys-desktop");
     std::fs::copy(app_binary(), &program)?;
     let script = copy.join("start");
     std::fs::write(

@@ -26,7 +26,7 @@ mod wayland;
 pub use accessibility_bus::{
     AccessibleObject, VISIBLE_TEXTS_SCRIPT, find_tree_problems, format_outline, spoken_row_text, subtree,
 };
-pub use app::{App, AppOptions, BrokenPipe, app_binary, tools_folder};
+pub use app::{App, AppOptions, BrokenPipe, app_binary, cli_binary, tools_folder};
 pub use desktop::Desktop;
 pub use disk::SmallDisk;
 pub use input::ScreenPoint;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use ulkeys_tests::{App, AppOptions, Desktop, Keyring, app_binary, free_port, run_ul};
+use ulkeys_tests::{App, AppOptions, Desktop, Keyring, cli_binary, free_port, run_ul};
 
 const APP_IDENTIFIER: &str = "org.ulkeys.UlKeys";
 const FORMER_IDENTIFIER: &str = "org.ulkeys.desktop";
@@ -117,7 +117,7 @@ async fn start_beside_older_version_moves_nothing() -> Result<()> {
     let lock = std::fs::File::create(former.join("keys.db.lock"))?;
     lock.lock()?;
 
-    let listed = desktop.command(app_binary()).arg("list").output()?;
+    let listed = desktop.command(cli_binary()).args(["keychain", "list"]).output()?;
     let message = String::from_utf8(listed.stderr)?;
     ensure!(message.contains("an older version of UL Keys is running"), "{message}");
     let app = start_at_port(&desktop, port).await?;
@@ -198,9 +198,9 @@ fn move_killed_at_any_system_call_is_completed_by_next_start() -> Result<()> {
             let home = home_with_former_files()?;
             let mut strace = Command::new("strace");
             strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"]);
-            strace.arg(format!("inject={call}:signal=KILL:when={number}")).arg(app_binary()).arg("list");
+            strace.arg(format!("inject={call}:signal=KILL:when={number}")).arg(cli_binary()).args(["keychain", "list"]);
             let is_complete = run(&mut strace, home.path())?.status.success();
-            let again = run(Command::new(app_binary()).arg("list"), home.path())?;
+            let again = run(Command::new(cli_binary()).args(["keychain", "list"]), home.path())?;
             ensure!(again.status.success(), "after {call} {number}: {again:?}");
             ensure_moved(home.path()).with_context(|| format!("killed at {call} {number}"))?;
             if is_complete {
@@ -277,7 +277,7 @@ async fn started_program_keeps_its_own_umask() -> Result<()> {
     app.wait_text("Saved in this computer").await?;
     app.click("Done").await?;
     app.wait_key_window_closed().await?;
-    let command = format!("umask 0027; exec '{}' run --key trainer -- sh -c umask", app_binary().display());
+    let command = format!("umask 0027; exec '{}' run --key trainer -- sh -c umask", cli_binary().display());
     let printed = desktop.run("sh", &["-c", &command])?;
     ensure!(printed.trim() == "0027", "the program was started with umask {printed}");
     Ok(())

@@ -197,22 +197,31 @@ async fn other_users_and_programs_cannot_list_create_or_revoke() -> Result<()> {
 /// Terminal output might be recorded, for example by continuous integration, so it must not contain the key.
 #[test]
 fn key_on_command_line_is_not_echoed() -> Result<()> {
-    let home = tempfile::tempdir()?;
     let key = format!("ul_{}", "0123456789".repeat(4));
     let option = format!("--token={key}");
     for arguments in [
         &["run", "--key", &key, "--", "true"][..],
-        &["forget", &key],
-        &["forget", &format!("my {key}")],
-        &["list", &option],
+        &["run", "--key", "a", "--as", &key, "--", "true"],
+        &["keychain", "forget", &key],
+        &["keychain", "forget", &format!("my {key}")],
+        &["keychain", "list", &option],
         &[&key],
         &[&option],
     ] {
-        let mut command = std::process::Command::new(ulkeys_tests::app_binary());
-        let output = command.args(arguments).env("HOME", home.path()).env("UL_KEYS_DATA_DIR", home.path()).output()?;
-        let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8(text)?;
-        ensure!(output.status.code() == Some(2) && !text.contains(&key[11..]) && text.contains("error:"), "{text}");
+        ensure_rejected_without_echo(ulkeys_tests::cli_binary(), arguments)?;
     }
+    for arguments in [&[&*key], &[&*option]] {
+        ensure_rejected_without_echo(ulkeys_tests::app_binary(), arguments)?;
+    }
+    Ok(())
+}
+
+fn ensure_rejected_without_echo(program: std::path::PathBuf, arguments: &[&str]) -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let mut command = std::process::Command::new(program);
+    let output = command.args(arguments).env("HOME", home.path()).env("UL_KEYS_DATA_DIR", home.path()).output()?;
+    let text = String::from_utf8([output.stdout, output.stderr].concat())?;
+    let is_rejected = output.status.code() == Some(2) && text.contains("error:");
+    ensure!(is_rejected && !text.contains("0123456789"), "{arguments:?}: {text}");
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use ulkeys_tests::{App, BrokenPipe, Child, Desktop, Keyring, app_binary, free_port, skip};
+use anyhow::{Context as _, Result, ensure};
+use ulkeys_tests::{App, AppOptions, BrokenPipe, Child, Desktop, Keyring, cli_binary, free_port, skip};
 
 use crate::keychain::{create_and_save_key, lookup_in_keychain, run_cli};
 
@@ -31,7 +31,7 @@ async fn desktop_with_saved_key() -> Result<(Desktop, Keyring)> {
 /// the output.
 fn run_expecting_rejection(desktop: &Desktop, change: impl FnOnce(&mut Command)) -> Result<String> {
     let started = desktop.home().join("started");
-    let mut command = desktop.command(app_binary());
+    let mut command = desktop.command(cli_binary());
     command.args(["run", "--key", "saved", "--", "touch"]).arg(&started);
     change(&mut command);
     let (printed, code) = run_command(&mut command)?;
@@ -58,7 +58,7 @@ async fn run_with_broken_settings_names_file_and_starts_nothing() -> Result<()> 
     for settings in ["\u{feff}{ \"port\": 18105 }", r#"{ "port": 18105, "new": 1 }"#] {
         std::fs::write(&file, settings)?;
         let print = ["run", "--key", "saved", "--", "printenv", "ULTRALYTICS_PLATFORM_URL"];
-        let (printed, code) = run_command(desktop.command(app_binary()).args(print))?;
+        let (printed, code) = run_command(desktop.command(cli_binary()).args(print))?;
         ensure!(code == Some(0) && printed.contains("http://127.0.0.1:18105"), "{settings}: {printed}");
     }
     Ok(())
@@ -114,7 +114,7 @@ async fn run_at_port_of_another_user_starts_nothing() -> Result<()> {
     // `ul-keys run` from starting a program, because the key is not sent to that address.
     let app = App::start(&desktop).await?;
     let _other = listen("127.0.0.2", "")?;
-    let (printed, code) = run_command(desktop.command(app_binary()).args(["run", "--key", "saved", "--", "true"]))?;
+    let (printed, code) = run_command(desktop.command(cli_binary()).args(["run", "--key", "saved", "--", "true"]))?;
     ensure!(code == Some(0) && app.port == port, "{code:?}: {printed}");
     Ok(())
 }
@@ -124,15 +124,15 @@ async fn list_with_broken_index_names_file_and_leaves_it() -> Result<()> {
     let (desktop, _keyring) = desktop_with_saved_key().await?;
     let file = desktop.data_folder().join("saved-keys.json");
     std::fs::write(&file, "{ \"key_")?;
-    for command in [&["list"][..], &["run", "--key", "other", "--", "true"]] {
-        let (printed, code) = run_command(desktop.command(app_binary()).args(command))?;
+    for command in [&["keychain", "list"][..], &["run", "--key", "other", "--", "true"]] {
+        let (printed, code) = run_command(desktop.command(cli_binary()).args(command))?;
         ensure!(code == Some(125), "{command:?}: {code:?} {printed}");
         ensure!(printed.contains(&file.display().to_string()) && printed.contains("EOF while parsing"), "{printed}");
         ensure!(!printed.contains("No key was saved") && !printed.contains("Save a key there"), "{printed}");
     }
     ensure!(std::fs::read_to_string(&file)? == "{ \"key_", "the file was changed");
     // Although the index file is broken, the key is still in the keychain, and `forget` removes it.
-    let (printed, code) = run_command(desktop.command(app_binary()).args(["forget", "saved"]))?;
+    let (printed, code) = run_command(desktop.command(cli_binary()).args(["keychain", "forget", "saved"]))?;
     ensure!(code == Some(0) && printed.contains("cannot be read"), "{code:?} {printed}");
     ensure!(lookup_in_keychain(&desktop, "saved").is_none(), "the key is still in the keychain");
     Ok(())
@@ -144,7 +144,7 @@ async fn run_timed(
     arguments: &[&str],
     has_display: bool,
 ) -> Result<(String, Duration, Duration, Option<i32>)> {
-    let mut command = desktop.command(app_binary());
+    let mut command = desktop.command(cli_binary());
     command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
     if !has_display {
         command.env_remove("DISPLAY");
@@ -171,7 +171,7 @@ async fn run_and_forget_with_locked_keychain_report_it_and_time_out() -> Result<
     // GNOME's keychain shows one prompt at a time, so all three commands wait for the same prompt.
     let (run, forget, remote) = tokio::join!(
         run_timed(&desktop, &["run", "--key", "saved", "--", "true"], true),
-        run_timed(&desktop, &["forget", "saved"], true),
+        run_timed(&desktop, &["keychain", "forget", "saved"], true),
         run_timed(&desktop, &["run", "--key", "saved", "--", "true"], false),
     );
     let minute = Duration::from_secs(60)..Duration::from_secs(75);
@@ -211,12 +211,13 @@ fn command_without_output_reader_keeps_its_exit_code() -> Result<()> {
     std::fs::write(home.path().join("settings.json"), "{}")?;
     for (arguments, expected) in [
         (&["run", "--key", "nobody", "--", "true"][..], 125),
-        (&["forget", "nobody"], 125),
-        (&["list"], 0),
+        (&["keychain", "forget", "nobody"], 125),
+        (&["keychain", "list"], 0),
+        (&["keychain"], 2),
         (&["run"], 2),
         (&["--help"], 0),
         // A key passed in place of a key name is rejected, and the message does not repeat the key.
-        (&["forget", concat!("ul_", "0123456789012345678901234567890123456789")], 2),
+        (&["keychain", "forget", concat!("ul_", "0123456789012345678901234567890123456789")], 2),
     ] {
         let code = exit_code_without_reader(home.path(), arguments)?;
         ensure!(code == Some(expected), "{arguments:?}: {code:?}");
@@ -226,7 +227,7 @@ fn command_without_output_reader_keeps_its_exit_code() -> Result<()> {
 
 fn exit_code_without_reader(home: &Path, arguments: &[&str]) -> Result<Option<i32>> {
     let (writer, _) = BrokenPipe::Closed.open()?;
-    let mut command = Command::new(app_binary());
+    let mut command = Command::new(cli_binary());
     command.args(arguments).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     command.env("UL_KEYS_DATA_DIR", home).env("HOME", home).env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
     Ok(command.status()?.code())
@@ -238,5 +239,81 @@ async fn run_without_service_starts_program_and_warns() -> Result<()> {
     let output = run_cli(&desktop, &["run", "--key", "saved", "--", "true"])?;
     ensure!(output.status.success(), "{output:?}");
     ensure!(String::from_utf8_lossy(&output.stderr).contains("the key service does not answer"), "{output:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn run_passes_several_keys_in_chosen_variables() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let _keyring = Keyring::start(&desktop)?;
+    let app = App::start(&desktop).await?;
+    for name in ["one", "two"] {
+        create_and_save_key(&app, name).await?;
+    }
+    let [one, two] = ["one", "two"].map(|name| lookup_in_keychain(&desktop, name).expect("the key is saved"));
+    let print = "echo $FIRST $OPENAI_API_KEY [$ULTRALYTICS_API_KEY] $ULTRALYTICS_PLATFORM_URL";
+    let options = ["--key", "one", "--as", "FIRST", "--key", "two", "--as", "OPENAI_API_KEY"];
+    let output = run_cli(&desktop, &[&["run"], &options[..], &["--", "sh", "-c", print]].concat())?;
+    let printed = String::from_utf8(output.stdout)?;
+    ensure!(printed == format!("{one} {two} [] http://127.0.0.1:{}\n", app.port), "{printed}");
+    // If one of the keys is missing, nothing is started.
+    let options = ["--key", "one", "--as", "FIRST", "--key", "missing"];
+    let output = run_cli(&desktop, &[&["run"], &options[..], &["--", "echo", "started"]].concat())?;
+    ensure!(output.status.code() == Some(125) && output.stdout.is_empty(), "{output:?}");
+    Ok(())
+}
+
+/// The program `ul-keys` without a command opens the window, which is a program of its own.
+#[tokio::test]
+async fn command_line_alone_opens_window() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start_with(&desktop, AppOptions { program: Some(cli_binary()), ..AppOptions::default() }).await?;
+    app.create_key_without_copying("opened", "read").await?;
+    app.wait_text("opened").await
+}
+
+/// On a computer without a screen, only `ul-keys` is installed.
+#[test]
+fn command_line_without_desktop_program_explains() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let program = home.path().join("ul-keys");
+    std::fs::copy(cli_binary(), &program)?;
+    let mut command = Command::new(program);
+    let (printed, code) = run_command(command.env("PATH", home.path()).env("HOME", home.path()))?;
+    ensure!(
+        code == Some(69) && printed.contains("ul-keys-desktop") && printed.contains("--help"),
+        "{code:?} {printed}"
+    );
+    Ok(())
+}
+
+/// Each shell accepts the generated script, and the manual pages describe every command.
+#[test]
+fn completions_and_manual_pages_are_generated() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let run = |arguments: &[&str]| -> Result<String> {
+        let output = Command::new(cli_binary()).args(arguments).env("HOME", home.path()).output()?;
+        ensure!(output.status.success(), "{arguments:?}: {output:?}");
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = run(&["completions", shell])?;
+        ensure!(script.contains("keychain") && script.contains("forget"), "{shell}: {script}");
+    }
+    // Bash offers the commands that begin with what was typed.
+    let script = home.path().join("ul-keys.bash");
+    std::fs::write(&script, run(&["completions", "bash"])?)?;
+    let complete = "source \"$0\"; COMP_WORDS=(ul-keys key); COMP_CWORD=1
+        function=$(complete -p ul-keys | grep -o -- '-F [^ ]*'); ${function#-F } ul-keys key ul-keys
+        echo \"${COMPREPLY[@]}\"";
+    let offered = Command::new("bash").args(["--norc", "-c", complete]).arg(&script).output()?;
+    ensure!(String::from_utf8_lossy(&offered.stdout).trim() == "keychain", "{offered:?}");
+
+    let pages = home.path().join("man");
+    run(&["man-pages", &pages.display().to_string()])?;
+    for name in ["ul-keys.1", "ul-keys-run.1", "ul-keys-keychain.1", "ul-keys-keychain-forget.1"] {
+        let page = std::fs::read_to_string(pages.join(name)).with_context(|| name.to_owned())?;
+        ensure!(page.contains(".SH NAME"), "{name}: {page}");
+    }
     Ok(())
 }

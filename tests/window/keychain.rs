@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use ulkeys_tests::{App, Desktop, Keyring, app_binary, ensure_holds, tools_folder};
+use ulkeys_tests::{App, Desktop, Keyring, cli_binary, ensure_holds, tools_folder};
 
 use crate::helpers::{choose_menu_entry, type_confirmation};
 
 /// Runs the app's command line.
 pub(crate) fn run_cli(desktop: &Desktop, arguments: &[&str]) -> Result<Output> {
-    Ok(desktop.command(app_binary()).args(arguments).output()?)
+    Ok(desktop.command(cli_binary()).args(arguments).output()?)
 }
 
 /// Returns the secret that another program finds in the keychain under a name.
@@ -51,7 +51,7 @@ async fn saved_key_starts_programs_and_is_removed_on_revocation() -> Result<()> 
         "the index of saved keys is incomplete or contains the key: {saved}"
     );
 
-    let listed = run_cli(&desktop, &["list"])?;
+    let listed = run_cli(&desktop, &["keychain", "list"])?;
     ensure!(
         String::from_utf8(listed.stdout)? == format!("trainer\t{}…\n", &key[..11]),
         "the list does not contain exactly the name and the prefix"
@@ -133,12 +133,15 @@ async fn existing_entry_is_replaced_only_after_confirmation() -> Result<()> {
     let is_kept = async || lookup_in_keychain(&desktop, "twice") == new;
     ensure_holds("the entry of the other key", Duration::from_secs(2), is_kept).await?;
 
-    ensure!(run_cli(&desktop, &["forget", "twice"])?.status.success(), "the key was not removed from the keychain");
     ensure!(
-        lookup_in_keychain(&desktop, "twice").is_none() && run_cli(&desktop, &["list"])?.stdout.is_empty(),
+        run_cli(&desktop, &["keychain", "forget", "twice"])?.status.success(),
+        "the key was not removed from the keychain"
+    );
+    ensure!(
+        lookup_in_keychain(&desktop, "twice").is_none() && run_cli(&desktop, &["keychain", "list"])?.stdout.is_empty(),
         "the key was not removed from the keychain and the list"
     );
-    let again = run_cli(&desktop, &["forget", "twice"])?;
+    let again = run_cli(&desktop, &["keychain", "forget", "twice"])?;
     ensure!(again.status.code() == Some(125), "{again:?}");
     Ok(())
 }
@@ -300,10 +303,10 @@ async fn run_forget_and_revoke_with_two_entries_use_saved_one() -> Result<()> {
     let only_other =
         async || list_saved_keys(&desktop, "revoked").is_ok_and(|saved| saved.len() == 1 && saved[0].contains("00000"));
     app.wait("only the revoked key to be removed", only_other).await?;
-    let listed = String::from_utf8(run_cli(&desktop, &["list"])?.stdout)?;
+    let listed = String::from_utf8(run_cli(&desktop, &["keychain", "list"])?.stdout)?;
     ensure!(listed.contains("forgotten") && !listed.contains("revoked"), "{listed}");
 
-    let forgotten = run_cli(&desktop, &["forget", "forgotten"])?;
+    let forgotten = run_cli(&desktop, &["keychain", "forget", "forgotten"])?;
     let said = String::from_utf8_lossy(&forgotten.stderr).into_owned();
     ensure!(forgotten.status.success() && said.contains("still contains another entry for this name"), "{said}");
     ensure!(
@@ -324,7 +327,7 @@ async fn save_and_forget_with_several_unknown_entries_explain_and_change_nothing
     let _keyring = Keyring::start(&desktop)?;
     let app = App::start(&desktop).await?;
     let others = [save_second_entry(&desktop, "twice", '0')?, save_second_entry(&desktop, "twice", '1')?];
-    for command in [&["forget", "twice"][..], &["run", "--key", "twice", "--", "true"]] {
+    for command in [&["keychain", "forget", "twice"][..], &["run", "--key", "twice", "--", "true"]] {
         let failed = run_cli(&desktop, command)?;
         let said = String::from_utf8_lossy(&failed.stderr).into_owned();
         ensure!(failed.status.code() == Some(125) && said.contains("several entries for this name"), "{said}");

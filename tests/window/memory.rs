@@ -27,7 +27,7 @@ enum CloseWay {
 /// overwritten buffer.
 fn find_key_in_processes(app: u32, key: &str) -> Result<Vec<(String, Vec<String>)>> {
     let secret_part = [&key[13..23], &key[23..33], &key[33..43]];
-    let mut found = vec![("ul-keys".to_owned(), find_in_memory(app, &secret_part)?)];
+    let mut found = vec![("ul-keys-desktop".to_owned(), find_in_memory(app, &secret_part)?)];
     for process in descendant_processes(app)? {
         match find_in_memory(process.pid, &secret_part) {
             Ok(hits) => found.push((process.name, hits)),
@@ -42,7 +42,7 @@ fn find_key_in_processes(app: u32, key: &str) -> Result<Vec<(String, Vec<String>
 /// Checks that the search finds the key in the app and in the page while the window is open.
 fn ensure_search_finds_open_key(open: &[(String, Vec<String>)]) -> Result<()> {
     let of = |name: &str| open.iter().filter(|(process, _)| process == name).map(|(_, hits)| hits.len()).sum::<usize>();
-    ensure!(of("ul-keys") > 0 && of("WebKitWebProces") > 0, "{open:#?}");
+    ensure!(of("ul-keys-desktop") > 0 && of("WebKitWebProces") > 0, "{open:#?}");
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::process::Command;
-use ulkeys_tests::{App, Desktop, Keyring, app_binary, tools_folder};
+use ulkeys_tests::{App, Desktop, Keyring, cli_binary, tools_folder};
 
 use crate::keychain::create_and_save_key;
 
@@ -69,7 +69,7 @@ async fn run_with_proxy_in_environment_reaches_service_directly() -> Result<()> 
     create_and_save_key(&app, "t1").await?;
     let ul = tools_folder().join("ul/bin/ul");
     for exceptions in [&[][..], &[("NO_PROXY", "localhost")], &[("no_proxy", "localhost")], &[("NO_PROXY", "*")]] {
-        let mut run = proxy.command_through_proxy(&desktop, app_binary());
+        let mut run = proxy.command_through_proxy(&desktop, cli_binary());
         run.args(["run", "--key", "t1", "--"]).arg(&ul).args(["cloud", "account", "summary"]);
         let output = run.envs(exceptions.iter().copied()).output().await?;
         ensure!(output.status.success(), "{exceptions:?}: {output:?}");
@@ -77,7 +77,7 @@ async fn run_with_proxy_in_environment_reaches_service_directly() -> Result<()> 
     }
     // Control: without the proxy exemption (`NO_PROXY`), the proxy does receive the key.
     let script = "unset NO_PROXY no_proxy; exec \"$0\" cloud account summary";
-    let mut run = proxy.command_through_proxy(&desktop, app_binary());
+    let mut run = proxy.command_through_proxy(&desktop, cli_binary());
     run.args(["run", "--key", "t1", "--", "sh", "-c", script]).arg(&ul).output().await?;
     ensure!(proxy.take_received().contains("ul_"), "this client uses no proxy, so this test checks nothing");
     Ok(())

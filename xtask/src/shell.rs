@@ -29,17 +29,20 @@ pub fn npm(folder: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Builds the page, and then builds the app, which embeds the page, with the given Cargo profile. Returns the path of
-/// the app.
+/// Builds the page, and then builds the command line and the app, which embeds the page, with the given Cargo profile.
+/// Returns the path of the app.
 ///
 /// The tests also use the profile `dev`. With `--workspace`, the dependencies have the same features for the app and
 /// for the tests, so they are built only once.
 pub fn build_app(profile: &str) -> Result<PathBuf> {
     npm_ui(&["run", "build"]).run()?;
-    let packages: &[&str] =
-        if profile == "dev" { &["--workspace", "--bin", "ul-keys"] } else { &["--package", "ul-keys"] };
+    let packages: &[&str] = if profile == "dev" {
+        &["--workspace", "--bin", "ul-keys", "--bin", "ul-keys-desktop"]
+    } else {
+        &["--package", "ul-keys", "--package", "ul-keys-desktop"]
+    };
     cargo(&[&["build", "--profile", profile], packages].concat()).run()?;
-    Ok(target_folder().join(if profile == "dev" { "debug" } else { profile }).join("ul-keys"))
+    Ok(target_folder().join(if profile == "dev" { "debug" } else { profile }).join("ul-keys-desktop"))
 }
 
 /// Returns the folder for everything that is built or installed for the workspace.

@@ -66,7 +66,8 @@ pub fn run_fast(deny_skips: bool) -> Result<()> {
     let page_tests = std::thread::spawn(|| npm_ui(&["run", "test"]).output());
     // With `--workspace`, the dependencies have the same features as for the other commands, so they are not built
     // again.
-    let mut tests = cargo(&["test", "--workspace", "--lib", "--bin", "xtask", "--test", "architecture"]);
+    let mut tests =
+        cargo(&["test", "--workspace", "--lib", "--bin", "xtask", "--bin", "ul-keys", "--test", "architecture"]);
     for name in list_integration_tests()? {
         tests.arg("--test").arg(name);
     }

@@ -21,4 +21,5 @@ pub mod settings;
 #[path = "../../../tests/harness/skip.rs"]
 #[expect(clippy::print_stderr, reason = "a skipped test names its reason")]
 mod skipped_test;
+pub mod terminal;
 pub mod thread_panic;
