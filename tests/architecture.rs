@@ -28,7 +28,7 @@ fn crates_depend_only_on_allowed_crates() {
         ("ulkeys-service", &["ulkeys-api", "ulkeys-domain", "ulkeys-store"]),
         ("ulkeys-client", &["ulkeys-api", "ulkeys-domain"]),
         ("ulkeys-local", &["ulkeys-api", "ulkeys-client", "ulkeys-domain", "ulkeys-store"]),
-        ("ul-keys", &["ulkeys-domain", "ulkeys-local"]),
+        ("ul-keys", &["ulkeys-domain", "ulkeys-local", "ulkeys-service", "ulkeys-store"]),
         (
             "ul-keys-desktop",
             &["ulkeys-api", "ulkeys-client", "ulkeys-domain", "ulkeys-local", "ulkeys-service", "ulkeys-store"],

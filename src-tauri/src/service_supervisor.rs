@@ -16,6 +16,7 @@ use ulkeys_api::{DatabaseHealth, DatabaseProblem};
 use ulkeys_client::ApiClient;
 use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::mib_to_bytes;
+use ulkeys_local::user::login_name;
 use ulkeys_service::{
     Account, CheckpointConfig, Config, KeyService, SessionToken, Setting, Timing, TrainingConfig, listen,
 };
@@ -281,9 +282,6 @@ fn stopped_status(error: impl ToString) -> ServiceStatus {
 
 /// Returns the user who is logged in to this computer.
 fn local_account() -> Account {
-    let username = ["USER", "LOGNAME", "USERNAME"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-        .unwrap_or_else(|| "local".to_owned());
+    let username = login_name();
     Account { name: username.clone(), username }
 }

@@ -10,6 +10,7 @@ mod desktop;
 mod disk;
 #[path = "../gallery/mod.rs"]
 pub mod gallery;
+mod headless_service;
 mod input;
 pub mod ipc_stub;
 mod keepass;
@@ -29,6 +30,7 @@ pub use accessibility_bus::{
 pub use app::{App, AppOptions, BrokenPipe, app_binary, cli_binary, tools_folder};
 pub use desktop::Desktop;
 pub use disk::SmallDisk;
+pub use headless_service::{HeadlessService, free_address};
 pub use input::ScreenPoint;
 pub use keepass::KeePass;
 pub use keyring::Keyring;

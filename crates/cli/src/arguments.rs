@@ -13,6 +13,7 @@ use ulkeys_domain::secret;
 use ulkeys_local::terminal::print_error;
 
 use crate::EXIT_UL_KEYS_FAILED;
+use crate::serve::ServeOptions;
 
 /// The variable in which published clients expect their key.
 pub(crate) const KEY_VARIABLE: &str = "ULTRALYTICS_API_KEY";
@@ -41,6 +42,12 @@ pub(crate) enum Action {
         #[arg(last = true, required = true)]
         program: Vec<OsString>,
     },
+    /// Run the key service without a window.
+    ///
+    /// The service uses the key database of the window, unless --data names another folder. SIGTERM stops it after it
+    /// has finished open requests and written pending usage. SIGHUP reloads the limits. Exits with 78 if the
+    /// configuration is not valid, and with 1 if the service cannot run.
+    Serve(ServeOptions),
     /// Manage the keys that were saved in this computer's keychain.
     Keychain {
         #[command(subcommand)]

@@ -7,6 +7,7 @@ mod desktop;
 mod generate;
 mod keychain_commands;
 mod run;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Some(Action::Run { keys, program }) => run::run_program(&keys.0, &program, umask),
         Some(Action::Keychain { action: KeychainAction::List }) => keychain_commands::list_saved_keys(),
         Some(Action::Keychain { action: KeychainAction::Forget { name } }) => keychain_commands::forget_key(name),
+        Some(Action::Serve(options)) => serve::serve(&options),
         Some(Action::Completions { shell }) => generate::print_completions(shell),
         Some(Action::ManPages { folder }) => generate::write_man_pages(&folder, umask),
     }

@@ -1,7 +1,7 @@
 //! Starts a program with keys from the keychain.
 
 use std::ffi::{OsStr, OsString};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -9,7 +9,9 @@ use ulkeys_domain::Secret;
 use ulkeys_local::keychain;
 use ulkeys_local::keychain_index::KeychainIndex;
 use ulkeys_local::paths::Paths;
+use ulkeys_local::ports::port_belongs_to_other_user;
 use ulkeys_local::process_hardening::StartingUmask;
+use ulkeys_local::service_session::{find_running_service, session_path};
 use ulkeys_local::settings::{Settings, SettingsProblem};
 use ulkeys_local::terminal::print_error;
 
@@ -47,13 +49,14 @@ pub(crate) fn run_program(keys: &[KeyVariable], program: &[OsString], umask: Sta
 /// Returns the exit code after printing the reason.
 fn prepare_command(keys: &[KeyVariable], program: &[OsString]) -> Result<Command, ExitCode> {
     let paths = locate_paths()?;
-    // The port is read before the keys, because a key must not be sent to a port that the user did not choose.
-    let port = read_service_port(&paths).map_err(|reason| fail_with(format_args!("{reason}. Nothing was started.")))?;
+    // The address is read before the keys, because a key must not be sent to a port that the user did not choose.
+    let address =
+        find_service_address(&paths).map_err(|reason| fail_with(format_args!("{reason}. Nothing was started.")))?;
     let saved = KeychainIndex::load(paths.keychain_index);
     let secrets = keys.iter().map(|key| read_key(&key.name, &saved)).collect::<Result<Vec<_>, _>>()?;
-    let url = format!("http://{}:{port}", Ipv4Addr::LOCALHOST);
-    match TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), Duration::from_millis(500)) {
-        Ok(_) if port_belongs_to_other_user(port) => {
+    let url = format!("http://{address}");
+    match TcpStream::connect_timeout(&address, Duration::from_millis(500)) {
+        Ok(_) if port_belongs_to_other_user(address) => {
             return Err(fail_with(format_args!(
                 "a program of another user listens at {url} and would receive the key. Nothing was started."
             )));
@@ -68,7 +71,7 @@ fn prepare_command(keys: &[KeyVariable], program: &[OsString]) -> Result<Command
     };
     let mut command = Command::new(file);
     command.args(arguments).env(URL_VARIABLE, url);
-    for (name, value) in bypass_proxy(std::env::vars_os().collect(), &Ipv4Addr::LOCALHOST.to_string()) {
+    for (name, value) in bypass_proxy(std::env::vars_os().collect(), &address.ip().to_string()) {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
@@ -86,6 +89,19 @@ fn read_key(name: &str, saved: &KeychainIndex) -> Result<Secret, ExitCode> {
     let read = move || keychain::read_key(&account, &known);
     keychain::run_with_wait_reports(name.to_owned(), read, print_wait_reason)
         .map_err(|error| report_keychain_error(name, &error, saved))
+}
+
+/// Returns the address of the key service that this person runs. If none runs, returns the address at which the window
+/// would serve. An error explains why the address is unknown.
+fn find_service_address(paths: &Paths) -> Result<SocketAddr, String> {
+    let running = find_running_service(&paths.database).unwrap_or_else(|error| {
+        print_error(format_args!("ul-keys: {}: {error}", session_path(&paths.database).display()));
+        None
+    });
+    match running.and_then(|running| running.url.strip_prefix("http://")?.parse().ok()) {
+        Some(address) => Ok(address),
+        None => read_service_port(paths).map(|port| (Ipv4Addr::LOCALHOST, port).into()),
+    }
 }
 
 /// Reads the port of the key service from the settings. An error explains why the port is unknown.
@@ -112,34 +128,6 @@ fn read_service_port(paths: &Paths) -> Result<u16, String> {
             }
         }
         _ => Ok(settings.port()),
-    }
-}
-
-/// Returns whether a program of another user listens on a local port. Returns `false` if the owner is unknown, because
-/// most systems do not report it.
-fn port_belongs_to_other_user(port: u16) -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        use std::net::IpAddr;
-        let own = rustix::process::getuid().as_raw();
-        // A listener on `::` also accepts IPv4 connections.
-        let sockets = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flat_map(Result::unwrap_or_default);
-        let is_listening = |socket: &procfs::net::TcpNetEntry| {
-            socket.state == procfs::net::TcpState::Listen && socket.local_address.port() == port
-        };
-        let listening: Vec<_> = sockets.filter(is_listening).collect();
-        let address = |socket: &procfs::net::TcpNetEntry| socket.local_address.ip().to_canonical();
-        // The kernel passes a connection to the most specific listener, so a listener on 127.0.0.1 takes precedence.
-        let exact = listening.iter().find(|socket| address(socket) == IpAddr::V4(Ipv4Addr::LOCALHOST));
-        exact.map_or_else(
-            || listening.iter().any(|socket| address(socket).is_unspecified() && socket.uid != own),
-            |socket| socket.uid != own,
-        )
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = port;
-        false
     }
 }
 

@@ -14,8 +14,10 @@ pub mod keychain_index;
 pub mod locale;
 pub mod log;
 pub mod paths;
+pub mod ports;
 pub mod process_hardening;
 pub mod relocation;
+pub mod service_session;
 pub mod settings;
 #[cfg(test)]
 #[path = "../../../tests/harness/skip.rs"]
@@ -23,3 +25,4 @@ pub mod settings;
 mod skipped_test;
 pub mod terminal;
 pub mod thread_panic;
+pub mod user;

@@ -1,4 +1,4 @@
-//! Writes log lines to standard error and to one file per day. The seven most recent files are retained.
+//! Writes log lines to standard error and, for the app, to one file per day. The seven most recent files are retained.
 //!
 //! The arguments and results of commands are deliberately not logged, because they contain keys. As a last safeguard,
 //! anything that looks like a key is redacted from each line, including lines written by libraries.
@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -29,10 +30,39 @@ pub fn start_logging(folder: &Path) {
             tracing::warn!(%error, folder = %folder.display(), "cannot write the log file");
         }
     }
-    // A panic message can contain the value that caused the panic, so it is logged with redaction instead of being
-    // printed.
-    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    log_panics();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
+}
+
+/// The format of log lines on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text per event, for a person.
+    Human,
+    /// One JSON object per event, for a program.
+    Json,
+}
+
+/// Starts logging to standard error, without a log file. `RUST_LOG` overrides the log level.
+pub fn start_logging_to_standard_error(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .log_internal_errors(false)
+        .with_writer(KeyRedactor(io::stderr));
+    match format {
+        LogFormat::Human => subscriber.init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(false).init(),
+    }
+    log_panics();
+}
+
+/// Logs panics instead of printing them. A panic message can contain the value that caused the panic, and log lines are
+/// redacted.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
 }
 
 fn open_log_file(folder: &Path) -> Result<RollingFileAppender, Box<dyn std::error::Error>> {

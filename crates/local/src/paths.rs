@@ -24,6 +24,8 @@ pub struct Paths {
     pub database: PathBuf,
     /// The settings file.
     pub settings: PathBuf,
+    /// The configuration file of a service without a window.
+    pub serve_config: PathBuf,
     /// The file that stores the size and position of the list window.
     pub windows: PathBuf,
     /// The list of keys that this app has saved in the keychain.
@@ -93,17 +95,26 @@ impl Paths {
     /// # Errors
     /// Returns an error if the user has no home folder.
     pub fn locate() -> io::Result<Self> {
-        let folders = match std::env::var_os(DATA_DIR_VARIABLE).filter(|folder| !folder.is_empty()) {
-            Some(folder) => AppFolders::in_one_folder(&PathBuf::from(folder)),
-            None => AppFolders::from_platform()?,
-        };
+        match std::env::var_os(DATA_DIR_VARIABLE).filter(|folder| !folder.is_empty()) {
+            Some(folder) => Ok(Self::in_one_folder(Path::new(&folder))),
+            None => Ok(Self::in_folders(AppFolders::from_platform()?)),
+        }
+    }
+
+    /// Returns the paths with a single folder for all files except the revocation record, and creates missing folders.
+    pub fn in_one_folder(folder: &Path) -> Self {
+        Self::in_folders(AppFolders::in_one_folder(folder))
+    }
+
+    fn in_folders(folders: AppFolders) -> Self {
         let AppFolders { data, config, logs, cache, relocation_errors } = folders;
         for folder in [&data, &config, &logs] {
             // A failure to create a folder is reported when the folder is used: in the window, or when logging starts.
             let _ = create_private_folder(folder);
         }
-        Ok(Self {
+        Self {
             database: data.join("keys.db"),
+            serve_config: config.join("serve.toml"),
             settings: config.join("settings.json"),
             windows: config.join("windows.json"),
             keychain_index: config.join("saved-keys.json"),
@@ -113,7 +124,7 @@ impl Paths {
             web_cache: cache,
             relocation_errors,
             revocations: state_folder().unwrap_or(data).join("revocations"),
-        })
+        }
     }
 }
 

@@ -1,0 +1,219 @@
+//! Runs the key service without a window.
+
+mod config;
+mod sockets;
+mod system_manager;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use ulkeys_domain::storage::mib_to_bytes;
+use ulkeys_local::log;
+use ulkeys_local::paths::Paths;
+use ulkeys_local::process_hardening;
+use ulkeys_local::service_session::{ServiceSession, SessionFile};
+use ulkeys_local::terminal::print_error;
+use ulkeys_local::user::login_name;
+use ulkeys_service::{
+    Account, CheckpointConfig, Config, KeyService, SessionToken, Setting, Timing, TrainingConfig, system_clock,
+};
+use ulkeys_store::SqliteStore;
+
+pub(crate) use config::ServeOptions;
+use config::{LoadedConfig, ReloadableConfig};
+
+/// The exit code if the configuration is not valid (`EX_CONFIG`, `sysexits(3)`).
+const EXIT_CONFIG: u8 = 78;
+
+/// Runs the key service until a signal ends it.
+pub(crate) fn serve(options: &ServeOptions) -> ExitCode {
+    let loaded = match LoadedConfig::load(options) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            print_error(format_args!("ul-keys: {error}"));
+            return EXIT_CONFIG.into();
+        }
+    };
+    if options.print_config {
+        return loaded.print();
+    }
+    log::start_logging_to_standard_error(loaded.config.log_format);
+    process_hardening::disable_memory_access();
+    process_hardening::restrict_existing_files_to_owner(&loaded.paths);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    match runtime.block_on(run_service(loaded, options.clone())) {
+        Ok(()) => {
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(reason) => fail(&reason),
+    }
+}
+
+fn fail(reason: &dyn std::fmt::Display) -> ExitCode {
+    tracing::error!(%reason, "the key service cannot run");
+    ExitCode::FAILURE
+}
+
+/// Runs the service. The error is the reason for which it could not start, or ended.
+async fn run_service(loaded: LoadedConfig, options: ServeOptions) -> Result<(), String> {
+    let LoadedConfig { config, paths, .. } = loaded;
+    let shutdown = CancellationToken::new();
+    let reloadable = watch::Sender::new(config.reloadable());
+    // The signals are handled before the database is opened, so that none of them ends the process without closing it.
+    let signals = Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
+    let listeners = sockets::open(&config.listen).await?;
+    let addresses = listeners.iter().map(|listener| listener.local_addr()).collect::<Result<Vec<_>, _>>();
+    let addresses = addresses.map_err(|error| error.to_string())?;
+    let store = open_store(&paths).await?;
+    let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(|error| error.to_string())?;
+    let session_file = write_session_file(&paths, &addresses, &session);
+    let service = KeyService::load(Arc::new(store), service_config(session, &paths, &reloadable));
+    let service = service.await.map_err(|error| format!("{}: {error}", paths.database.display()))?;
+
+    let reload = options.clone();
+    tokio::spawn(signals.handle(shutdown.clone(), move || reload_config(&reload, &reloadable)));
+    system_manager::spawn_watchdog(shutdown.clone());
+    system_manager::report_ready();
+    for address in &addresses {
+        tracing::info!(url = %service_url(*address), "listening");
+    }
+    let served = service.serve(listeners, shutdown).await;
+    drop(session_file);
+    served.map_err(|error| error.to_string())
+}
+
+async fn open_store(paths: &Paths) -> Result<SqliteStore, String> {
+    let (database, record) = (paths.database.clone(), paths.revocations.clone());
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open_with_record(&database, &record, system_clock));
+    match opened.await {
+        Ok(Ok(store)) => Ok(store),
+        Ok(Err(error)) => Err(format!("{}: {error}", paths.database.display())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Writes the session file. Without it, other programs of this user cannot manage keys, but keys are still accepted.
+fn write_session_file(paths: &Paths, addresses: &[SocketAddr], session: &SessionToken) -> Option<SessionFile> {
+    let url = service_url(*addresses.first()?);
+    let session = ServiceSession { url, pid: std::process::id(), session: session.expose().to_owned().into() };
+    SessionFile::write(&paths.database, &session)
+        .inspect_err(|error| tracing::warn!(%error, "cannot write the session file, so no program can manage keys"))
+        .ok()
+}
+
+fn service_url(address: SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+fn service_config(session: SessionToken, paths: &Paths, reloadable: &watch::Sender<ReloadableConfig>) -> Config {
+    let username = login_name();
+    let days = |days: u32| Duration::from_hours(24 * u64::from(days));
+    Config {
+        session,
+        account: Account { name: username.clone(), username },
+        clock: system_clock,
+        limits: follow(reloadable, |config| config.limits),
+        checkpoints: CheckpointConfig {
+            max_total: follow(reloadable, |config| mib_to_bytes(config.storage.training)),
+            ..CheckpointConfig::in_folder(paths.database.with_file_name("checkpoints"))
+        },
+        training: TrainingConfig {
+            limits: follow(reloadable, |config| config.storage),
+            retention: follow(reloadable, move |config| config.run_days.map(days)),
+        },
+        timing: Timing::default(),
+    }
+}
+
+/// Creates a setting of the service whose value always follows the configuration.
+fn follow<T>(
+    reloadable: &watch::Sender<ReloadableConfig>,
+    read: impl Fn(&ReloadableConfig) -> T + Send + Sync + 'static,
+) -> Setting<T> {
+    let current = reloadable.subscribe();
+    Setting::new(move || read(&current.borrow()))
+}
+
+/// Reads the configuration again, and applies what can change while the service runs. If the configuration is not
+/// valid, nothing changes.
+fn reload_config(options: &ServeOptions, reloadable: &watch::Sender<ReloadableConfig>) {
+    match LoadedConfig::load(options) {
+        Ok(loaded) => {
+            reloadable.send_replace(loaded.config.reloadable());
+            tracing::info!("reloaded the limits; changes to other settings take effect at the next start");
+        }
+        Err(error) => tracing::error!(%error, "the configuration is not valid, so the former limits stay in effect"),
+    }
+}
+
+/// The signals that end the service or reload its configuration.
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+    /// Sent when a write exceeds the file size limit (setrlimit(2)). By default, it kills the process. If it is handled,
+    /// the write fails instead, and its error is reported.
+    _size_limit: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            _size_limit: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
+        })
+    }
+
+    /// Calls `reload` for each SIGHUP. Cancels `shutdown` and returns at SIGTERM or SIGINT.
+    async fn handle(mut self, shutdown: CancellationToken, reload: impl Fn()) {
+        loop {
+            tokio::select! {
+                _ = self.hang_up.recv() => {
+                    system_manager::report_reloading();
+                    reload();
+                    system_manager::report_ready();
+                }
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+            }
+        }
+        tracing::info!("stopping: open requests finish, and pending usage is written");
+        system_manager::report_stopping();
+        shutdown.cancel();
+        // A second signal ends the process immediately, for example while a disk does not respond.
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        tracing::warn!("stopped by a second signal; usage of the last seconds may be lost");
+        std::process::exit(1);
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn handle(self, shutdown: CancellationToken, _reload: impl Fn()) {
+        let _ = tokio::signal::ctrl_c().await;
+        shutdown.cancel();
+    }
+}

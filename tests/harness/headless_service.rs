@@ -1,0 +1,143 @@
+//! Runs the program `ul-keys serve`, a key service in a process of its own.
+
+use std::io::Read as _;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+use ulkeys_client::ApiClient;
+
+use crate::wait::{POLL_INTERVAL, WAIT_TIMEOUT};
+use crate::{Child, cli_binary, free_port, send_signal};
+
+/// A running `ul-keys serve`. The process is killed when this value is dropped.
+pub struct HeadlessService {
+    process: Child,
+    /// The base URL of the service.
+    pub url: String,
+    /// The token that authorizes the management of keys.
+    pub session: String,
+    /// An API client that authenticates with the session.
+    pub client: ApiClient,
+    /// Receives what the service reports to systemd.
+    reports: UnixDatagram,
+    data: PathBuf,
+}
+
+impl HeadlessService {
+    /// Starts the service with its data in a folder, on a free port, and waits until it reports that it is ready.
+    ///
+    /// # Errors
+    /// Returns an error with the log if the service does not become ready.
+    pub async fn start(data: &Path) -> Result<Self> {
+        Self::start_with(data, Command::new(cli_binary()).args(["serve", "--listen"]).arg(free_address()?)).await
+    }
+
+    /// Starts the service by a command, and waits until it reports that it is ready. The command receives the folder in
+    /// its environment, and no variables of the test except `PATH`.
+    ///
+    /// # Errors
+    /// Returns an error with the log if the service does not become ready.
+    pub async fn start_with(data: &Path, command: &mut Command) -> Result<Self> {
+        let socket = data.with_extension("notify");
+        let _ = std::fs::remove_file(&socket);
+        let reports = UnixDatagram::bind(&socket)?;
+        reports.set_read_timeout(Some(Duration::from_millis(100)))?;
+        let log = std::fs::File::options().create(true).append(true).open(log_path(data))?;
+        command
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("UL_KEYS_DATA_DIR", data)
+            .env("NOTIFY_SOCKET", &socket)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let process = Child::spawn(command)?;
+        let client = ApiClient::new("http://127.0.0.1:1", "none")?;
+        let (url, session) = (String::new(), String::new());
+        let mut service = Self { process, url, session, client, reports, data: data.to_owned() };
+        service.wait_for_report("READY=1").await?;
+        service.read_session()?;
+        Ok(service)
+    }
+
+    /// Reads the session file again, for example after systemd has restarted the service.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be read.
+    pub fn read_session(&mut self) -> Result<()> {
+        let session = std::fs::read_to_string(self.data.join("session.json")).context("no session file")?;
+        let session: Value = serde_json::from_str(&session)?;
+        self.url = session["url"].as_str().context("no URL")?.to_owned();
+        self.session = session["session"].as_str().context("no session")?.to_owned();
+        self.client = ApiClient::new(&self.url, &self.session)?;
+        Ok(())
+    }
+
+    /// Waits until the service sends a report to systemd that contains this line (`sd_notify(3)`).
+    ///
+    /// # Errors
+    /// Returns an error with the log if the service ends or sends no such report within [`WAIT_TIMEOUT`].
+    pub async fn wait_for_report(&mut self, line: &str) -> Result<()> {
+        let start = Instant::now();
+        let mut report = [0; 1024];
+        loop {
+            if let Ok(length) = self.reports.recv(&mut report)
+                && String::from_utf8_lossy(&report[..length]).lines().any(|sent| sent == line)
+            {
+                return Ok(());
+            }
+            let ended = self.process.process().try_wait()?;
+            if ended.is_some() || start.elapsed() > WAIT_TIMEOUT {
+                bail!("no report {line}; {ended:?}:\n{}", self.log()?);
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// Returns everything that the service has logged.
+    ///
+    /// # Errors
+    /// Returns an error if the log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        let mut text = String::new();
+        std::fs::File::open(log_path(&self.data))?.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// Returns the process ID.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Sends SIGTERM, and waits until the process has ended.
+    ///
+    /// # Errors
+    /// Returns an error if the process does not end within [`WAIT_TIMEOUT`].
+    pub async fn stop(&mut self) -> Result<ExitStatus> {
+        send_signal(self.pid(), "TERM")?;
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.process.process().try_wait()? {
+                return Ok(status);
+            }
+            ensure!(start.elapsed() < WAIT_TIMEOUT, "the service does not stop:\n{}", self.log()?);
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+}
+
+/// Returns a loopback address with a free port.
+///
+/// # Errors
+/// Returns an error if there is no free port.
+pub fn free_address() -> Result<String> {
+    Ok(format!("127.0.0.1:{}", free_port()?))
+}
+
+fn log_path(data: &Path) -> PathBuf {
+    data.with_extension("log")
+}
