@@ -1,4 +1,4 @@
-//! The status of the embedded key service, as shown by the page.
+//! The status of the key service, as shown by the page.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 use ts_rs::TS;
 use ulkeys_api::DatabaseProblem;
 
-/// The status of the embedded key service.
+/// The status of the key service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub(crate) enum ServiceStatus {
@@ -17,6 +17,8 @@ pub(crate) enum ServiceStatus {
         /// The base URL of the service, such as `http://127.0.0.1:8576`.
         url: String,
         port: u16,
+        /// Whether the service is part of this app. If not, the app uses the service that `ul-keys serve` runs.
+        embedded: bool,
         /// The shell command that makes programs started from the same terminal use the service.
         export_line: String,
     },

@@ -1,12 +1,15 @@
-//! Runs the key service in this process: starts it, monitors it, moves it to another port, and stops it.
+//! Runs the key service in this process: starts it, monitors it, moves it to another port, and stops it. If the person
+//! runs a service with the same database outside the app (`ul-keys serve`), uses that service instead.
 
+mod attached;
 mod ports;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -16,6 +19,7 @@ use ulkeys_api::{DatabaseHealth, DatabaseProblem};
 use ulkeys_client::ApiClient;
 use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::mib_to_bytes;
+use ulkeys_local::service_session::remove_stale_session;
 use ulkeys_local::user::login_name;
 use ulkeys_service::{
     Account, CheckpointConfig, Config, KeyService, SessionToken, Setting, Timing, TrainingConfig, listen,
@@ -24,9 +28,15 @@ use ulkeys_store::SqliteStore;
 
 use crate::database_health::{describe_health, describe_problem};
 use crate::service_status::ServiceStatus;
+use attached::AttachedService;
 
 /// Maximum time that the service may take to write pending data and stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time in which a service outside the app, which has ended, may restart. After this time, the app starts its own
+/// service, so that the keys continue to work.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause between two attempts to attach to a service that restarts.
+const RESTART_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Supervises the embedded key service.
 pub(crate) struct ServiceSupervisor {
@@ -45,6 +55,8 @@ pub(crate) struct ServiceSupervisor {
 
 /// Why the service was not moved to another port.
 pub(crate) enum PortChangeError {
+    /// The service runs outside the app.
+    NotEmbedded,
     /// Another program listens on the new port.
     PortInUse,
     /// The new port cannot be opened for another reason.
@@ -55,9 +67,23 @@ pub(crate) enum PortChangeError {
 
 struct RunningService {
     client: ApiClient,
+    url: String,
     port: u16,
-    shutdown: CancellationToken,
-    server: JoinHandle<()>,
+    place: ServicePlace,
+}
+
+/// Where the service runs.
+enum ServicePlace {
+    /// In this process.
+    Embedded { shutdown: CancellationToken, server: JoinHandle<()> },
+    /// In another process. Cancelling `detached` ends the task that waits for the end of that service.
+    Attached { detached: CancellationToken },
+}
+
+impl RunningService {
+    fn is_embedded(&self) -> bool {
+        matches!(self.place, ServicePlace::Embedded { .. })
+    }
 }
 
 impl ServiceSupervisor {
@@ -113,6 +139,11 @@ impl ServiceSupervisor {
         self.start_locked(port).await
     }
 
+    /// Returns whether the service is part of this app, so that it ends with the app.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.running.lock().as_ref().is_none_or(RunningService::is_embedded)
+    }
+
     /// Moves the service to `port` and saves the port with `save`. The new port is opened before the old one is closed.
     ///
     /// # Errors
@@ -123,6 +154,9 @@ impl ServiceSupervisor {
         save: impl FnOnce() -> std::io::Result<()>,
     ) -> Result<ServiceStatus, PortChangeError> {
         let _changing = self.changing.lock().await;
+        if !self.is_embedded() {
+            return Err(PortChangeError::NotEmbedded);
+        }
         if self.running.lock().as_ref().is_some_and(|running| running.port == port) {
             return Ok(self.status());
         }
@@ -134,7 +168,7 @@ impl ServiceSupervisor {
         self.stop_locked().await;
         self.status.send_replace(ServiceStatus::Starting);
         let launched = self.spawn_service(listeners, port).await;
-        Ok(self.publish_status(launched, port))
+        Ok(self.publish_status(launched))
     }
 
     /// Stops the service gracefully: open requests finish, and pending usage is written. If the service is still
@@ -149,6 +183,9 @@ impl ServiceSupervisor {
 
     async fn start_locked(self: &Arc<Self>, port: u16) -> ServiceStatus {
         self.status.send_replace(ServiceStatus::Starting);
+        if let Some(attached) = attached::connect(&self.database).await {
+            return self.publish_attached(attached, port);
+        }
         let launched = match listen(port).await {
             Ok(listeners) => self.spawn_service(listeners, port).await,
             // If another key service has the same database open, using another port would not help, so the problem with
@@ -161,17 +198,68 @@ impl ServiceSupervisor {
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(ports::port_in_use_status(port).await),
             Err(error) => Err(stopped_status(format!("cannot open port {port}: {error}"))),
         };
-        self.publish_status(launched, port)
+        self.publish_status(launched)
+    }
+
+    /// Uses a service outside the app. `port` is the port of the app's own service, which starts if that service ends.
+    fn publish_attached(self: &Arc<Self>, attached: AttachedService, port: u16) -> ServiceStatus {
+        let AttachedService { client, url, port: attached_port } = attached;
+        let detached = CancellationToken::new();
+        tokio::spawn(self.clone().replace_ended_service(client.clone(), detached.clone(), port));
+        let place = ServicePlace::Attached { detached };
+        // The app cannot see the health of a database that another process has open.
+        self.health.send_replace(DatabaseHealth::default());
+        self.publish_status(Ok(RunningService { client, url, port: attached_port, place }))
+    }
+
+    /// Waits until the attached service ends. Attaches to the service that replaces it, for example because systemd has
+    /// restarted it, and otherwise starts the app's own service. Stops when `detached` is cancelled.
+    ///
+    /// The future is boxed, because it contains the future of [`Self::start_locked`], which spawns it.
+    fn replace_ended_service(
+        self: Arc<Self>,
+        client: ApiClient,
+        detached: CancellationToken,
+        port: u16,
+    ) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            if detached.run_until_cancelled(attached::wait_for_end(&client)).await.is_none() {
+                return;
+            }
+            tracing::info!("the key service outside the app has ended or restarts");
+            self.status.send_replace(ServiceStatus::Starting);
+            let deadline = Instant::now() + RESTART_TIMEOUT;
+            loop {
+                let replacement = attached::connect(&self.database).await;
+                let changing = self.changing.lock().await;
+                if detached.is_cancelled() {
+                    return;
+                }
+                match replacement {
+                    Some(attached) => drop(self.publish_attached(attached, port)),
+                    None if Instant::now() < deadline => {
+                        drop(changing);
+                        tokio::time::sleep(RESTART_POLL_INTERVAL).await;
+                        continue;
+                    }
+                    None => {
+                        self.running.lock().take();
+                        self.start_locked(port).await;
+                    }
+                }
+                return;
+            }
+        })
     }
 
     /// Stores the started service, and publishes the resulting status.
-    fn publish_status(&self, launched: Result<RunningService, ServiceStatus>, port: u16) -> ServiceStatus {
+    fn publish_status(&self, launched: Result<RunningService, ServiceStatus>) -> ServiceStatus {
         let status = match launched {
             Ok(running) => {
+                let (url, port, embedded) = (running.url.clone(), running.port, running.is_embedded());
                 *self.running.lock() = Some(running);
-                let url = service_url(port);
                 let export_line = format!("export ULTRALYTICS_PLATFORM_URL={url}");
-                ServiceStatus::Running { url, port, export_line }
+                ServiceStatus::Running { url, port, embedded, export_line }
             }
             Err(status) => status,
         };
@@ -189,6 +277,7 @@ impl ServiceSupervisor {
         let open = move || SqliteStore::open_with_record(&path, &record, ulkeys_service::system_clock);
         let store = tokio::task::spawn_blocking(open).await.map_err(stopped_status)?;
         let store = store.map_err(|error| self.database_problem(error.problem, error.detail))?;
+        remove_stale_session(&self.database);
 
         let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(stopped_status)?;
         let client = ApiClient::new(&service_url(port), session.expose()).map_err(stopped_status)?;
@@ -211,7 +300,8 @@ impl ServiceSupervisor {
         let service = KeyService::load(Arc::new(store), config).await;
         let service = service.map_err(|error| self.database_problem(error.problem, error.detail))?;
         let server = tokio::spawn(self.clone().monitor(service.serve(listeners, shutdown.clone())));
-        Ok(RunningService { client, port, shutdown, server })
+        let place = ServicePlace::Embedded { shutdown, server };
+        Ok(RunningService { client, url: service_url(port), port, place })
     }
 
     fn database_problem(&self, problem: ulkeys_store::DatabaseProblem, detail: String) -> ServiceStatus {
@@ -265,9 +355,14 @@ impl ServiceSupervisor {
         let Some(running) = self.running.lock().take() else {
             return;
         };
-        running.shutdown.cancel();
-        if tokio::time::timeout(STOP_TIMEOUT, running.server).await.is_err() {
-            tracing::warn!("the key service did not stop in time");
+        match running.place {
+            ServicePlace::Attached { detached } => detached.cancel(),
+            ServicePlace::Embedded { shutdown, server } => {
+                shutdown.cancel();
+                if tokio::time::timeout(STOP_TIMEOUT, server).await.is_err() {
+                    tracing::warn!("the key service did not stop in time");
+                }
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use ulkeys_client::ApiClient;
 
 use crate::wait::{POLL_INTERVAL, WAIT_TIMEOUT};
-use crate::{Child, cli_binary, free_port, send_signal};
+use crate::{Child, Desktop, cli_binary, free_port, send_signal};
 
 /// A running `ul-keys serve`. The process is killed when this value is dropped.
 pub struct HeadlessService {
@@ -25,6 +25,7 @@ pub struct HeadlessService {
     /// Receives what the service reports to systemd.
     reports: UnixDatagram,
     data: PathBuf,
+    session_folder: PathBuf,
 }
 
 impl HeadlessService {
@@ -42,23 +43,32 @@ impl HeadlessService {
     /// # Errors
     /// Returns an error with the log if the service does not become ready.
     pub async fn start_with(data: &Path, command: &mut Command) -> Result<Self> {
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).env("UL_KEYS_DATA_DIR", data);
+        Self::spawn(data, data, command).await
+    }
+
+    /// Starts the service with the data of the app on a desktop, as the same user, at an address.
+    ///
+    /// # Errors
+    /// Returns an error with the log if the service does not become ready.
+    pub async fn start_on_desktop(desktop: &Desktop, address: &str) -> Result<Self> {
+        let mut command = desktop.command(cli_binary());
+        command.args(["serve", "--listen", address]);
+        Self::spawn(&desktop.data_folder(), &desktop.home().join("run/ul-keys"), &mut command).await
+    }
+
+    async fn spawn(data: &Path, session_folder: &Path, command: &mut Command) -> Result<Self> {
         let socket = data.with_extension("notify");
         let _ = std::fs::remove_file(&socket);
         let reports = UnixDatagram::bind(&socket)?;
         reports.set_read_timeout(Some(Duration::from_millis(100)))?;
         let log = std::fs::File::options().create(true).append(true).open(log_path(data))?;
-        command
-            .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-            .env("UL_KEYS_DATA_DIR", data)
-            .env("NOTIFY_SOCKET", &socket)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
+        command.env("NOTIFY_SOCKET", &socket).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let process = Child::spawn(command)?;
         let client = ApiClient::new("http://127.0.0.1:1", "none")?;
         let (url, session) = (String::new(), String::new());
-        let mut service = Self { process, url, session, client, reports, data: data.to_owned() };
+        let (data, session_folder) = (data.to_owned(), session_folder.to_owned());
+        let mut service = Self { process, url, session, client, reports, data, session_folder };
         service.wait_for_report("READY=1").await?;
         service.read_session()?;
         Ok(service)
@@ -69,7 +79,13 @@ impl HeadlessService {
     /// # Errors
     /// Returns an error if the file cannot be read.
     pub fn read_session(&mut self) -> Result<()> {
-        let session = std::fs::read_to_string(self.data.join("session.json")).context("no session file")?;
+        let named = self.session_folder.join("session.json");
+        // In the folder of the user's session, the name depends on the data folder, and each test has one service.
+        let file = match named.exists() {
+            true => named,
+            false => self.session_folder.read_dir()?.next().context("no session file")??.path(),
+        };
+        let session = std::fs::read_to_string(file).context("no session file")?;
         let session: Value = serde_json::from_str(&session)?;
         self.url = session["url"].as_str().context("no URL")?.to_owned();
         self.session = session["session"].as_str().context("no session")?.to_owned();
@@ -119,6 +135,14 @@ impl HeadlessService {
     /// Returns an error if the process does not end within [`WAIT_TIMEOUT`].
     pub async fn stop(&mut self) -> Result<ExitStatus> {
         send_signal(self.pid(), "TERM")?;
+        self.wait_for_exit().await
+    }
+
+    /// Waits until the process has ended.
+    ///
+    /// # Errors
+    /// Returns an error if the process does not end within [`WAIT_TIMEOUT`].
+    pub async fn wait_for_exit(&mut self) -> Result<ExitStatus> {
         let start = Instant::now();
         loop {
             if let Some(status) = self.process.process().try_wait()? {

@@ -1,5 +1,5 @@
-//! Tests `ul-keys serve`, the key service without a window: the real program in a process of its own, without a display,
-//! a session bus and a home folder.
+//! Tests `ul-keys serve`, the key service without a window: the real program in a process of its own, without a
+//! display, a session bus and a home folder.
 
 mod configuration;
 mod lifecycle;

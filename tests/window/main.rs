@@ -6,6 +6,7 @@ mod accessibility_bus;
 mod accessibility_tree;
 mod activity;
 mod app_identity;
+mod attached;
 mod attack_surface;
 mod attention;
 mod bulk_actions;

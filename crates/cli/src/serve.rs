@@ -160,8 +160,8 @@ struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
-    /// Sent when a write exceeds the file size limit (setrlimit(2)). By default, it kills the process. If it is handled,
-    /// the write fails instead, and its error is reported.
+    /// Sent when a write exceeds the file size limit (setrlimit(2)). By default, it kills the process. If it is
+    /// handled, the write fails instead, and its error is reported.
     _size_limit: tokio::signal::unix::Signal,
 }
 

@@ -3,8 +3,8 @@
 //!
 //! The service writes them into a file that only its owner can read, and removes the file when it stops. The file is in
 //! the folder that the system clears when the person logs out (`XDG_RUNTIME_DIR`, XDG Base Directory Specification) or,
-//! without such a folder, beside the database. A session ends with its service, so a file that a killed service has left
-//! behind authorizes nothing.
+//! without such a folder, beside the database. A session ends with its service, so a file that a killed service has
+//! left behind authorizes nothing.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -86,6 +86,16 @@ pub fn find_running_service(database: &Path) -> io::Result<Option<ServiceSession
     Ok(is_process_running(session.pid).then_some(session))
 }
 
+/// Removes the session file that a killed service has left behind. The caller has opened `database`, so no other
+/// service uses it.
+pub fn remove_stale_session(database: &Path) {
+    match std::fs::remove_file(session_path(database)) {
+        Ok(()) => tracing::info!("removed the session file of a service that did not stop properly"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => tracing::warn!(%error, "cannot remove a session file"),
+    }
+}
+
 /// Returns the path of the session file for the service that uses `database`.
 pub fn session_path(database: &Path) -> PathBuf {
     let folder = database.parent().unwrap_or(database);
@@ -142,8 +152,6 @@ mod tests {
         ServiceSession { url: "http://127.0.0.1:1".to_owned(), pid, session: Zeroizing::new("uls_secret".to_owned()) }
     }
 
-    /// A database in a folder without `XDG_RUNTIME_DIR` would depend on the environment of the test, so the tests accept
-    /// either place of the file.
     #[test]
     fn session_is_found_while_its_service_runs() {
         let folder = tempfile::tempdir().expect("a folder");

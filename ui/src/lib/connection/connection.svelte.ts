@@ -19,6 +19,11 @@ export class Connection {
     return this.#status.state === 'running';
   }
 
+  /** Whether the service is part of this app. If not, this app uses the service that `ul-keys serve` runs. */
+  get embedded(): boolean {
+    return this.#status.state !== 'running' || this.#status.embedded;
+  }
+
   /** The service's address while it runs. */
   get url(): string | null {
     return this.#status.state === 'running' ? this.#status.url : null;

@@ -2,6 +2,8 @@ export const connection = {
   intro: 'Wo die Schlüssel aufbewahrt werden und wie Programme sie erreichen.',
   here: 'Dieser Computer',
   hereText: 'Der Schlüsseldienst ist Teil dieser App: Er läuft, solange die App geöffnet ist.',
+  hereAttached:
+    'Der Schlüsseldienst läuft eigenständig („ul-keys serve“). Er läuft weiter, wenn Sie diese App schließen.',
   address: 'Adresse',
   programs: 'Programme hierher leiten',
   shell: 'bash und zsh',

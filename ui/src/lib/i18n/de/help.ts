@@ -189,6 +189,8 @@ export const help = {
     many: 'Beliebig viele. Mit einem für jedes Programm ist leicht zu sehen, wer was verwendet, und jeder lässt sich einzeln widerrufen.',
     team: 'Besser nicht. Haben alle Beteiligten je einen eigenen Schlüssel, ist zu sehen, wer was getan hat, und der Zugang lässt sich einzeln entziehen.',
     closed: 'Nein. Der Schlüsseldienst läuft in dieser App, und Programme erreichen ihn nur, solange sie geöffnet ist.',
+    closedAttached:
+      'Ja. Der Schlüsseldienst läuft eigenständig („ul-keys serve“), ob diese App geöffnet ist oder nicht.',
     proxy:
       'Nehmen Sie überall, wo eine Anwendung einen Schlüssel verwendet, 127.0.0.1 in die Variablen no_proxy und NO_PROXY auf. Sonst erhält der Proxy den Schlüssel, und die Anwendung erreicht den lokalen Server nicht. „ul-keys run“ und die Beispiele erledigen das; eine .env-Datei nicht.',
   },

@@ -18,6 +18,8 @@ export const preferences = {
   runs: 'Trainings löschen nach',
   runsHint:
     'Trainings, von denen so lange keine Meldung kam, werden mit Ergebnissen und Checkpoint gelöscht. Eine Änderung wirkt innerhalb von zwei Stunden.',
+  attached:
+    'Der Schlüsseldienst läuft eigenständig („ul-keys serve“). Seine Anfragelimits und die Grenzen für Trainingsdaten stehen in seiner Konfigurationsdatei serve.toml.',
   limits: 'Anfragelimits',
   limitsHint:
     'Anfragen pro Minute je Schlüssel. Messwerte und das Hochladen von Checkpoints zählen je Training, ungültige Schlüssel je Adresse. Änderungen gelten ab der nächsten Anfrage.',

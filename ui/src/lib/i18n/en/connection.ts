@@ -2,6 +2,7 @@ export const connection = {
   intro: 'Where your keys live, and how programs reach them.',
   here: 'This computer',
   hereText: 'The key service is part of this app: it runs as long as the app is open.',
+  hereAttached: 'The key service runs on its own (“ul-keys serve”). It keeps running when you close this app.',
   address: 'Address',
   programs: 'Point programs here',
   shell: 'bash and zsh',

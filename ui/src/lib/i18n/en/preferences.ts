@@ -17,6 +17,8 @@ export const preferences = {
   runs: 'Delete training runs after',
   runsHint:
     'Runs that haven’t reported for this long are deleted with their results and checkpoint. A change takes effect within two hours.',
+  attached:
+    'The key service runs on its own (“ul-keys serve”). Its rate limits and its limits for training data are in its configuration file, serve.toml.',
   limits: 'Rate limits',
   limitsHint:
     'Requests per minute for each key. Metrics and checkpoint uploads count per training run, invalid keys per address. Changes apply from the next request.',

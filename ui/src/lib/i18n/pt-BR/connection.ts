@@ -2,6 +2,8 @@ export const connection = {
   intro: 'Onde suas chaves ficam e como os programas chegam até elas.',
   here: 'Este computador',
   hereText: 'O serviço de chaves faz parte deste aplicativo: ele funciona enquanto o aplicativo está aberto.',
+  hereAttached:
+    'O serviço de chaves é executado por conta própria (“ul-keys serve”). Ele continua em execução quando você fecha este aplicativo.',
   address: 'Endereço',
   programs: 'Direcione os programas para cá',
   shell: 'bash e zsh',

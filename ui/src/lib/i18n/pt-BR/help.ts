@@ -187,6 +187,8 @@ export const help = {
     many: 'Quantas quiser. Com uma para cada programa, fica fácil ver quem usa o quê e revogar só uma delas.',
     team: 'Melhor não. Com uma chave para cada pessoa, você vê quem fez o quê e pode retirar o acesso de uma só.',
     closed: 'Não. O serviço de chaves é executado neste aplicativo, e os programas só o acessam com ele aberto.',
+    closedAttached:
+      'Sim. O serviço de chaves é executado por conta própria (“ul-keys serve”), com este aplicativo aberto ou fechado.',
     proxy:
       'Inclua 127.0.0.1 nas variáveis no_proxy e NO_PROXY onde um aplicativo usa uma chave. Caso contrário, o proxy recebe a chave e o aplicativo não acessa o servidor local. “ul-keys run” e os exemplos já fazem isso; um arquivo .env, não.',
   },

@@ -17,6 +17,8 @@ export const preferences = {
   runs: 'Excluir treinamentos após',
   runsHint:
     'Treinamentos sem envios durante esse período são excluídos com os resultados e o checkpoint. A alteração tem efeito em até duas horas.',
+  attached:
+    'O serviço de chaves é executado por conta própria (“ul-keys serve”). Os limites de requisições e de dados de treinamento ficam no arquivo de configuração dele, serve.toml.',
   limits: 'Limites de requisições',
   limitsHint:
     'Requisições por minuto de cada chave. Métricas e envios de checkpoints contam por treinamento; chaves inválidas, por endereço. As alterações valem a partir da próxima requisição.',

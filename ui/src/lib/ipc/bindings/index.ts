@@ -1053,6 +1053,10 @@ export type ServiceStatus = { "state": "starting" } | { "state": "running",
  */
 url: string, port: number, 
 /**
+ * Whether the service is part of this app. If not, the app uses the service that `ul-keys serve` runs.
+ */
+embedded: boolean, 
+/**
  * The shell command that makes programs started from the same terminal use the service.
  */
 exportLine: string, } | { "state": "portInUse", port: number, 

@@ -1,0 +1,56 @@
+//! The connection to a key service that this person runs outside the app, with `ul-keys serve`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use ulkeys_client::ApiClient;
+use ulkeys_local::ports::port_belongs_to_other_user;
+use ulkeys_local::service_session::{ServiceSession, find_running_service};
+
+/// Maximum time to wait for the answer of the service.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Delay after an event stream could not be opened.
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
+
+/// A service outside the app that has accepted its session.
+pub(super) struct AttachedService {
+    pub(super) client: ApiClient,
+    pub(super) url: String,
+    pub(super) port: u16,
+}
+
+/// Connects to the service that uses `database`. Returns `None` if this person runs no such service, or if it does not
+/// accept its session, for example because it has been killed.
+pub(super) async fn connect(database: &Path) -> Option<AttachedService> {
+    let database = database.to_owned();
+    let found = tokio::task::spawn_blocking(move || find_running_service(&database)).await.ok()?;
+    let ServiceSession { url, session, .. } = found
+        .inspect_err(|error| tracing::warn!(%error, "cannot read the session file of a running key service"))
+        .ok()??;
+    let address: SocketAddr = url.strip_prefix("http://")?.parse().ok()?;
+    // The session must not be sent to another person's program, which could have taken the port of a killed service.
+    if !address.ip().is_loopback() || port_belongs_to_other_user(address) {
+        tracing::warn!(%address, "the session file names an address that does not belong to this user");
+        return None;
+    }
+    let client = ApiClient::new(&url, &session).ok()?;
+    match tokio::time::timeout(ANSWER_TIMEOUT, client.list_live_runs()).await {
+        Ok(Ok(_)) => Some(AttachedService { client, url, port: address.port() }),
+        Ok(Err(error)) => {
+            tracing::info!(%error, "the key service of the session file does not accept the session");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// Waits until the service ends. Its event stream stays open as long as the service runs.
+pub(super) async fn wait_for_end(client: &ApiClient) {
+    match client.open_event_stream().await {
+        Ok(mut events) => while events.next().await.is_some() {},
+        // The service has probably just ended. If it has not, the next attempt must not follow immediately.
+        Err(_) => tokio::time::sleep(RECONNECT_DELAY).await,
+    }
+}
