@@ -1,7 +1,7 @@
 //! The states of the other sections of the sidebar: Activity, Connection, Preferences and Help.
 
 use super::super::Step::{
-    Answer, Click, ClickOn, Fill, GoTo, NeverAnswer, Press, Reject, Steps, WaitSelector, WaitText,
+    Answer, Click, ClickOn, Fill, GoTo, NeverAnswer, Press, Reject, SendEvent, Steps, WaitSelector, WaitText,
 };
 use super::super::{Precondition, Scene, SceneState, Step};
 
@@ -67,11 +67,20 @@ pub(super) const ACTIVITY_PAGE: Scene = Scene {
     ],
 };
 
+/// Reports that the window uses a service outside the app.
+const ATTACHED: Step = SendEvent(
+    r#"{"type":"status","status":{"state":"running","url":"http://127.0.0.1:8576","port":8576,"embedded":false,"exportLine":"export ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:8576"}}"#,
+);
+
 pub(super) const CONNECTION_PAGE: Scene = Scene {
     name: "connection",
     precondition: Precondition::Team,
     states: &[
         SceneState { name: "running", steps: &[GoTo("Connection"), WaitText("Key database")] },
+        SceneState {
+            name: "attached",
+            steps: &[ATTACHED, GoTo("Connection"), WaitText("It keeps running when you close this app")],
+        },
         SceneState { name: "port", steps: &[GoTo("Connection"), Click("Change port…"), WaitSelector("main input")] },
         SceneState {
             name: "port-wrong",
@@ -115,6 +124,10 @@ pub(super) const PREFERENCES_PAGE: Scene = Scene {
     precondition: Precondition::New,
     states: &[
         SceneState { name: "all", steps: &[GoTo("Preferences"), WaitText("Clear the clipboard")] },
+        SceneState {
+            name: "attached",
+            steps: &[ATTACHED, GoTo("Preferences"), WaitText("in its configuration file, serve.toml")],
+        },
         SceneState {
             name: "wrong-number",
             steps: &[
