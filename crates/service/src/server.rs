@@ -221,6 +221,22 @@ mod tests {
         assert!(read_response(&mut new).await.ends_with("done"), "the waiting connection is accepted next");
     }
 
+    /// systemd can pass a connection to a service that is about to restart.
+    #[tokio::test]
+    async fn new_connection_is_answered_after_shutdown_has_begun() {
+        let server = Server::start().await;
+        let mut new = server.connect("").await;
+        let mut silent = server.connect("").await;
+        let mut served = server.connect(&get_request("/")).await;
+        assert!(read_response(&mut served).await.ends_with("done"));
+        server.shutdown.cancel();
+        assert_eq!(read_response(&mut served).await, "", "an idle connection that was served is closed immediately");
+        new.write_all(get_request("/").as_bytes()).await.expect("sent");
+        assert!(read_response(&mut new).await.ends_with("done"));
+        assert_eq!(read_response(&mut new).await, "");
+        assert_eq!(read_response(&mut silent).await, "", "a connection without a request is closed soon");
+    }
+
     #[tokio::test]
     async fn streaming_connection_is_evicted_when_none_idle() {
         let server = Server::start().await;

@@ -1,4 +1,6 @@
-//! The credential of the app that embeds the service: generated at each launch, held in memory only, and never a key.
+//! The credential with which the programs of the service's owner manage keys: generated at each launch, and never a
+//! key. An app that embeds the service holds it in memory only; `ul-keys serve` writes it into a file that only its
+//! owner can read.
 
 use rand::TryCryptoRng;
 use sha2::{Digest as _, Sha256};

@@ -1,8 +1,10 @@
 //! Serves the requests of one connection, until the client or the service closes it.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::HttpBody as _;
@@ -27,6 +29,8 @@ const MAX_HEAD_BYTES: usize = 72 * 1024;
 const MAX_HEADERS: usize = 1_024;
 /// The maximum time for which a request in progress may continue after a shutdown has begun.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+/// The maximum time for which a new connection may send its first request after a shutdown has begun.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 
 pub(super) async fn serve_connection<F>(
     stream: TcpStream,
@@ -40,7 +44,9 @@ pub(super) async fn serve_connection<F>(
     // Most responses are one small write, so delaying it to combine it with others (Nagle's algorithm) gains nothing.
     let _ = stream.set_nodelay(true);
     let has_unread_body = Arc::new(AtomicBool::new(false));
+    let has_request = AtomicBool::new(false);
     let service = service_fn(|request: Request<Incoming>| {
+        has_request.store(true, Ordering::Relaxed);
         state.set_phase(ConnectionPhase::Busy);
         // An async block would store the handler's future twice, as a captured variable and as the awaited future, and
         // hyper copies the future of each request.
@@ -72,6 +78,17 @@ pub(super) async fn serve_connection<F>(
                 connection = builder.max_headers(MAX_HEADERS).serve_connection(stream, parts.service);
             }
             () = state.close_requested() => {
+                if shutdown.is_cancelled() {
+                    // The first request of a new connection may already be on its way. Its client would not repeat it,
+                    // as it would on a connection that was used before (RFC 9112, section 9.3.1).
+                    let begun = poll_fn(|context| match std::pin::Pin::new(&mut connection).poll(context) {
+                        Poll::Pending if !has_request.load(Ordering::Relaxed) => Poll::Pending,
+                        polled => Poll::Ready(polled),
+                    });
+                    if let Ok(Poll::Ready(result)) = tokio::time::timeout(FIRST_REQUEST_GRACE, begun).await {
+                        break result;
+                    }
+                }
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
                 break if shutdown.is_cancelled() {
                     tokio::time::timeout(SHUTDOWN_GRACE, connection).await.unwrap_or(Ok(()))
