@@ -37,6 +37,9 @@ enum XtaskCommand {
         /// Run only the tests in `tests/release`, on a build with release settings.
         #[arg(long, conflicts_with = "fast")]
         release: bool,
+        /// Run only the tests of the systemd units, in a container with Debian. Needs root.
+        #[arg(long, conflicts_with_all = ["fast", "release"])]
+        systemd: bool,
         /// Fail if a test is skipped because it cannot run on this machine.
         #[arg(long)]
         deny_skips: bool,
@@ -83,6 +86,7 @@ fn main() -> Result<()> {
         XtaskCommand::Run { release } => run::run_app(release),
         XtaskCommand::Test { fast: true, deny_skips, .. } => test::run_fast(deny_skips),
         XtaskCommand::Test { release: true, deny_skips, .. } => test::run_release(deny_skips),
+        XtaskCommand::Test { systemd: true, .. } => test::run_systemd(),
         XtaskCommand::Test { deny_skips, .. } => test::run_all(deny_skips),
         XtaskCommand::Tidy => tidy::check_prose(),
         XtaskCommand::Setup => setup::install_test_tools(),

@@ -57,6 +57,7 @@ const TEST_PACKAGES: &[&str] = &[
     "socat",
     "sqlite3",
     "strace",
+    "systemd",
     "webkit2gtk-driver",
     "weston",
     "wget",
@@ -77,6 +78,10 @@ const DOTENV_PACKAGE: &str = "python-dotenv==1.2.4";
 /// Debian packages of gateways. An existing executable at the given path shows that the package is already unpacked.
 /// The gateways need no library beyond those that the app needs, so unpacking them is sufficient.
 const GATEWAY_PACKAGES: &[(&str, &str)] = &[("nginx", "usr/sbin/nginx"), ("caddy", "usr/bin/caddy")];
+
+/// The release of Debian in which the systemd units are tested.
+const DEBIAN_RELEASE: &str = "bookworm";
+const DEBIAN_ROOT_PACKAGES: &str = "--include=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,curl";
 
 /// Installs the dependencies of `cargo xtask run`.
 pub fn install_build_tools() -> Result<()> {
@@ -111,6 +116,24 @@ fn install_downloaded_tools() -> Result<()> {
     install_python_environment("python-client", &["--requirement=tests/python-client/requirements.txt"])?;
     install_spelling_checker()?;
     install_gateways()
+}
+
+/// Installs a minimal Debian with systemd in a folder, and the tools that boot it. Returns the folder.
+pub fn install_debian_root() -> Result<PathBuf> {
+    install_packages(&["debootstrap", "systemd-container"])?;
+    let root = tools_folder().join("debian");
+    // This file is created last.
+    let complete = root.join("complete");
+    if !complete.exists() {
+        let _ = std::fs::remove_dir_all(&root);
+        std::fs::create_dir_all(&root)?;
+        Command::new("debootstrap")
+            .args(["--variant=minbase", DEBIAN_ROOT_PACKAGES, DEBIAN_RELEASE])
+            .arg(&root)
+            .run()?;
+        std::fs::write(complete, "")?;
+    }
+    Ok(std::path::absolute(root)?)
 }
 
 /// Installs typos, the spelling checker used by `cargo xtask tidy`.

@@ -54,6 +54,18 @@ pub fn run_release(deny_skips: bool) -> Result<()> {
     timed("tests", || run_tests(tests, deny_skips))
 }
 
+/// Tests the systemd units under a real systemd, in a container with Debian. This is a separate command, because it
+/// needs root, and downloads 250 MB.
+///
+/// # Errors
+/// Returns an error if the container cannot be created, or if a check fails.
+pub fn run_systemd() -> Result<()> {
+    let root = setup::install_debian_root()?;
+    cargo(&["build", "--workspace", "--bin", "ul-keys"]).run()?;
+    let mut units = cargo(&["run", "--package", "ulkeys-tests", "--bin", "systemd-units", "--"]);
+    timed("units", || units.arg(&root).run())
+}
+
 /// Runs the checks and tests that need no window, no gateway and no extra build. The dependencies must be installed.
 ///
 /// # Errors

@@ -30,8 +30,11 @@ pub fn disable_memory_access() {
         // According to `core(5)`, a limit of 0 is ignored if dumps are piped to a program. A limit of 1 disables such
         // pipes, and is too small for a dump file.
         let least = Rlimit { current: Some(1), maximum: Some(1) };
-        if let Err(error) = setrlimit(Resource::Core, least) {
-            tracing::warn!(%error, "could not disable core dumps");
+        match setrlimit(Resource::Core, least) {
+            Ok(()) => {}
+            // The sandbox of a systemd unit forbids the call. The unit sets the limit itself.
+            Err(rustix::io::Errno::PERM) => tracing::debug!("the limit on core dumps is set by the service manager"),
+            Err(error) => tracing::warn!(%error, "could not disable core dumps"),
         }
     }
 }
