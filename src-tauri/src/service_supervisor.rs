@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const RESTART_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause between two attempts to attach to a service that restarts.
 const RESTART_POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The pause between two attempts to attach to a service that may be starting.
+const ATTACH_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Supervises the embedded key service.
 pub(crate) struct ServiceSupervisor {
@@ -198,7 +200,14 @@ impl ServiceSupervisor {
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(ports::port_in_use_status(port).await),
             Err(error) => Err(stopped_status(format!("cannot open port {port}: {error}"))),
         };
-        self.publish_status(launched)
+        let status = self.publish_status(launched);
+        if matches!(
+            status,
+            ServiceStatus::PortInUse { .. } | ServiceStatus::DatabaseProblem { problem: DatabaseProblem::Locked, .. }
+        ) {
+            tokio::spawn(self.clone().attach_when_possible(status.clone(), port));
+        }
+        status
     }
 
     /// Uses a service outside the app. `port` is the port of the app's own service, which starts if that service ends.
@@ -226,8 +235,6 @@ impl ServiceSupervisor {
             if detached.run_until_cancelled(attached::wait_for_end(&client)).await.is_none() {
                 return;
             }
-            tracing::info!("the key service outside the app has ended or restarts");
-            self.status.send_replace(ServiceStatus::Starting);
             let deadline = Instant::now() + RESTART_TIMEOUT;
             loop {
                 let replacement = attached::connect(&self.database).await;
@@ -238,6 +245,10 @@ impl ServiceSupervisor {
                 match replacement {
                     Some(attached) => drop(self.publish_attached(attached, port)),
                     None if Instant::now() < deadline => {
+                        if self.status() != ServiceStatus::Starting {
+                            tracing::info!("the key service outside the app has ended or restarts");
+                            self.status.send_replace(ServiceStatus::Starting);
+                        }
                         drop(changing);
                         tokio::time::sleep(RESTART_POLL_INTERVAL).await;
                         continue;
@@ -248,6 +259,25 @@ impl ServiceSupervisor {
                     }
                 }
                 return;
+            }
+        })
+    }
+
+    /// Attaches to the service that prevents the app from starting its own, as soon as that service is ready: it may be
+    /// starting at the same time, or systemd may start it at the first connection. Stops when the status changes.
+    fn attach_when_possible(self: Arc<Self>, failed: ServiceStatus, port: u16) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            // systemd starts a service at the first connection to its socket.
+            drop(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await);
+            while self.status() == failed {
+                let found = attached::connect(&self.database).await;
+                let changing = self.changing.lock().await;
+                if let Some(attached) = found.filter(|_| self.status() == failed) {
+                    self.publish_attached(attached, port);
+                    return;
+                }
+                drop(changing);
+                tokio::time::sleep(ATTACH_POLL_INTERVAL).await;
             }
         })
     }

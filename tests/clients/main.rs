@@ -5,24 +5,26 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tokio::process::Command;
+use ulkeys_api::CreateKey;
 use ulkeys_api::training::EpochDetails;
 use ulkeys_client::RunQuery;
+use ulkeys_domain::DEFAULT_ROTATION_DAYS;
 use ulkeys_domain::training::{CheckpointState, RunId, RunStatus};
-use ulkeys_tests::{Service, tools_folder};
+use ulkeys_tests::{HeadlessService, Service, tools_folder};
 
 const TESTS_FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 const RECORDED_EVENTS: &str = include_str!("../fixtures/yolo-train-3-epochs.ndjson");
 /// The size of the recorded upload in bytes.
 const CHECKPOINT_SIZE: usize = 5_411_290;
 
-async fn replay_recorded_run(service: &Service, key: &str, checkpoint: &Path) -> Result<Value> {
+async fn replay_recorded_run(url: &str, key: &str, checkpoint: &Path) -> Result<Value> {
     let python = tools_folder().join("ul/bin/python");
     let output = Command::new(&python)
         .arg(format!("{TESTS_FOLDER}/clients/replay.py"))
         .arg(format!("{TESTS_FOLDER}/fixtures/yolo-train-3-epochs.ndjson"))
         .arg(checkpoint)
         .env("ULTRALYTICS_API_KEY", key)
-        .env("ULTRALYTICS_PLATFORM_URL", format!("http://{}", service.address))
+        .env("ULTRALYTICS_PLATFORM_URL", url)
         .env("NO_PROXY", "127.0.0.1")
         .kill_on_drop(true)
         .output();
@@ -45,8 +47,8 @@ async fn replayed_run_is_stored_unchanged() -> Result<()> {
     let bytes: Vec<u8> = (0..CHECKPOINT_SIZE).map(|number| (number * 31 % 251) as u8).collect();
     std::fs::write(&checkpoint, &bytes)?;
 
-    let sent =
-        replay_recorded_run(&service, &service.create_key("trainer", &["training"]).await?.1, &checkpoint).await?;
+    let (url, (_, key)) = (format!("http://{}", service.address), service.create_key("trainer", &["training"]).await?);
+    let sent = replay_recorded_run(&url, &key, &checkpoint).await?;
     assert_eq!(sent["start"]["modelUrl"], format!("http://{}/ada/project/exp1", service.address));
     assert_eq!(sent["ticketModelId"], sent["start"]["modelId"]);
     assert_eq!((&sent["last"]["event"], &sent["last"]["cancelled"]), (&json!("training_complete"), &json!(false)));
@@ -89,8 +91,32 @@ async fn replay_with_read_only_key_is_rejected_and_stores_nothing() -> Result<()
     let folder = tempfile::tempdir()?;
     let checkpoint = folder.path().join("best.pt");
     std::fs::write(&checkpoint, "never sent")?;
-    let sent = replay_recorded_run(&service, &service.create_key("reader", &["read"]).await?.1, &checkpoint).await?;
+    let (url, (_, key)) = (format!("http://{}", service.address), service.create_key("reader", &["read"]).await?);
+    let sent = replay_recorded_run(&url, &key, &checkpoint).await?;
     assert_eq!(sent["refused"], 403, "{sent}");
     assert!(service.client.list_runs(&RunQuery::default()).await?.runs.is_empty());
     service.stop().await
+}
+
+/// On a machine without a screen, the training reports to `ul-keys serve`.
+#[tokio::test(flavor = "multi_thread")]
+async fn replayed_run_is_stored_by_service_without_window() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut service = HeadlessService::start(&folder.path().join("data")).await?;
+    let checkpoint = folder.path().join("best.pt");
+    std::fs::write(&checkpoint, vec![7; CHECKPOINT_SIZE])?;
+    let scopes = vec!["training".to_owned()];
+    let new = CreateKey { name: "trainer".to_owned(), scopes, replaces: None };
+    let key = service.client.create_key(&new, DEFAULT_ROTATION_DAYS).await?;
+    let sent = replay_recorded_run(&service.url, key.key.0.expose(), &checkpoint).await?;
+    assert_eq!((&sent["last"]["event"], &sent["last"]["cancelled"]), (&json!("training_complete"), &json!(false)));
+    assert!(service.stop().await?.success());
+
+    let service = HeadlessService::start(&folder.path().join("data")).await?;
+    let run = RunId::new(sent["start"]["runId"].as_i64().context("not a number")?).context("not a positive number")?;
+    let kept = service.client.get_run(run).await?.details;
+    assert_eq!((kept.summary.status, kept.epochs.len()), (RunStatus::Completed, recorded_epochs().len()));
+    let states: Vec<_> = kept.checkpoints.iter().map(|checkpoint| checkpoint.state).collect();
+    assert_eq!(states, [CheckpointState::Saved]);
+    Ok(())
 }

@@ -43,8 +43,14 @@ impl HeadlessService {
     /// # Errors
     /// Returns an error with the log if the service does not become ready.
     pub async fn start_with(data: &Path, command: &mut Command) -> Result<Self> {
-        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).env("UL_KEYS_DATA_DIR", data);
-        Self::spawn(data, data, command).await
+        let runtime_folder = data.with_extension("run");
+        std::fs::create_dir_all(&runtime_folder)?;
+        command
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("UL_KEYS_DATA_DIR", data)
+            .env("XDG_RUNTIME_DIR", &runtime_folder);
+        Self::spawn(data, &runtime_folder.join("ul-keys"), command).await
     }
 
     /// Starts the service with the data of the app on a desktop, as the same user, at an address.
@@ -74,18 +80,20 @@ impl HeadlessService {
         Ok(service)
     }
 
+    /// Returns the path of the session file. Its name depends on the data folder.
+    ///
+    /// # Errors
+    /// Returns an error if there is no session file.
+    pub fn session_file(&self) -> Result<PathBuf> {
+        Ok(self.session_folder.read_dir()?.next().context("no session file")??.path())
+    }
+
     /// Reads the session file again, for example after systemd has restarted the service.
     ///
     /// # Errors
     /// Returns an error if the file cannot be read.
     pub fn read_session(&mut self) -> Result<()> {
-        let named = self.session_folder.join("session.json");
-        // In the folder of the user's session, the name depends on the data folder, and each test has one service.
-        let file = match named.exists() {
-            true => named,
-            false => self.session_folder.read_dir()?.next().context("no session file")??.path(),
-        };
-        let session = std::fs::read_to_string(file).context("no session file")?;
+        let session = std::fs::read_to_string(self.session_file()?).context("no session file")?;
         let session: Value = serde_json::from_str(&session)?;
         self.url = session["url"].as_str().context("no URL")?.to_owned();
         self.session = session["session"].as_str().context("no session")?.to_owned();

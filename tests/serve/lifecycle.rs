@@ -17,7 +17,7 @@ async fn service_without_window_accepts_keys_and_stops_without_loss() -> Result<
     ensure!(request_with_key(&service.url, &key).await?.status() == StatusCode::OK, "the key is not accepted");
     ensure!(service.stop().await?.success(), "{}", service.log()?);
     service.wait_for_report("STOPPING=1").await.context("systemd is told")?;
-    ensure!(!data.join("session.json").exists(), "the session file is left over");
+    ensure!(service.session_file().is_err(), "the session file is left over");
     ensure!(!data.join("keys.db-wal").exists(), "the database is not complete in one file");
 
     let service = HeadlessService::start(&data).await?;
@@ -34,7 +34,7 @@ async fn session_ends_with_its_service() -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let (_home, data) = new_data_folder()?;
     let service = HeadlessService::start(&data).await?;
-    let mode = data.join("session.json").metadata()?.permissions().mode();
+    let mode = service.session_file()?.metadata()?.permissions().mode();
     ensure!(mode & 0o777 == 0o600, "{mode:o}");
     let former = service.session.clone();
     ensure!(!service.log()?.contains(&former), "the session is logged");
@@ -57,7 +57,7 @@ async fn second_service_with_same_database_does_not_start() -> Result<()> {
     let log = String::from_utf8(second.stderr)?;
     ensure!(second.status.code() == Some(1) && log.contains("keys.db: another"), "{:?}: {log}", second.status);
     ensure!(request_with_key(&service.url, &key).await?.status() == StatusCode::OK, "the first one is disturbed");
-    ensure!(data.join("session.json").exists(), "the session of the first one is gone");
+    ensure!(service.session_file().is_ok(), "the session of the first one is gone");
     Ok(())
 }
 
@@ -83,7 +83,7 @@ async fn log_is_json_and_contains_no_key() -> Result<()> {
     request_with_key(&service.url, &key).await?;
     service.stop().await?;
     let log = service.log()?;
-    ensure!(log.contains("listening") && !log.contains(&key[11..]), "{log}");
+    ensure!(log.contains("listening") && !log.contains(&key[11..]) && !log.contains(&service.session), "{log}");
     for line in log.lines() {
         let event: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
         ensure!(event["level"].is_string() && event["message"].is_string(), "{line}");

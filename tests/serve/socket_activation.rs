@@ -9,10 +9,10 @@ use ulkeys_tests::{HeadlessService, cli_binary, free_address};
 use crate::{create_key, new_data_folder, request_with_key};
 
 /// Returns a command that opens a socket as systemd does, and starts the service at the first connection.
-fn activate(address: &str, variables: &[&str]) -> Command {
+fn activate(address: &str) -> Command {
     let mut command = Command::new("systemd-socket-activate");
     command.args(["--listen", address]);
-    command.args(["UL_KEYS_DATA_DIR", "NOTIFY_SOCKET"].iter().chain(variables).flat_map(|name| ["--setenv", *name]));
+    command.args(["UL_KEYS_DATA_DIR", "NOTIFY_SOCKET", "XDG_RUNTIME_DIR"].iter().flat_map(|name| ["--setenv", *name]));
     command.arg(cli_binary()).arg("serve");
     command
 }
@@ -21,7 +21,7 @@ fn activate(address: &str, variables: &[&str]) -> Command {
 async fn service_serves_on_socket_of_systemd() -> Result<()> {
     let (_home, data) = new_data_folder()?;
     let address = free_address()?;
-    let mut command = activate(&address, &[]);
+    let mut command = activate(&address);
     // The first connection waits until the service has started.
     let first = tokio::spawn({
         let url = format!("http://{address}/healthz");
@@ -50,7 +50,7 @@ async fn service_serves_on_socket_of_systemd() -> Result<()> {
 async fn socket_that_accepts_other_computers_is_rejected() -> Result<()> {
     let (_home, data) = new_data_folder()?;
     let port = free_address()?.split_once(':').expect("an address with a port").1.to_owned();
-    let mut command = activate(&format!("0.0.0.0:{port}"), &[]);
+    let mut command = activate(&format!("0.0.0.0:{port}"));
     let connecting = tokio::spawn(async move {
         while tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await.is_err() {
             tokio::task::yield_now().await;

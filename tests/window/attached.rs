@@ -81,7 +81,7 @@ async fn window_follows_restarted_service() -> Result<()> {
     app.wait_text("It keeps running when you close this app").await
 }
 
-/// If the service outside the app ends for good, the app runs its own, so that the keys continue to work.
+/// If the service outside the app ends and does not return, the app runs its own, so that the keys continue to work.
 #[tokio::test]
 async fn window_runs_own_service_after_the_other_has_ended() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -98,7 +98,7 @@ async fn window_runs_own_service_after_the_other_has_ended() -> Result<()> {
     Ok(())
 }
 
-/// Another user's program could have taken the port of a killed service, and must not receive the session.
+/// The session of a killed service is of no use, and its port could belong to any program.
 #[tokio::test]
 async fn session_file_of_killed_service_is_not_used() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;

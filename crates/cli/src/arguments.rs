@@ -44,9 +44,9 @@ pub(crate) enum Action {
     },
     /// Run the key service without a window.
     ///
-    /// The service uses the key database of the window, unless --data names another folder. SIGTERM stops it after it
-    /// has finished open requests and written pending usage. SIGHUP reloads the limits. Exits with 78 if the
-    /// configuration is not valid, and with 1 if the service cannot run.
+    /// The service uses the key database of the window, unless --data names another folder. SIGTERM stops it: open
+    /// requests may finish for two seconds, and pending usage is written. SIGHUP reloads the limits. Exits with 78 if
+    /// the configuration is not valid, and with 1 if the service cannot run.
     Serve(ServeOptions),
     /// Manage the keys that were saved in this computer's keychain.
     Keychain {

@@ -1,7 +1,7 @@
 //! Starts a program with keys from the keychain.
 
 use std::ffi::{OsStr, OsString};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use ulkeys_local::keychain_index::KeychainIndex;
 use ulkeys_local::paths::Paths;
 use ulkeys_local::ports::port_belongs_to_other_user;
 use ulkeys_local::process_hardening::StartingUmask;
-use ulkeys_local::service_session::{find_running_service, session_path};
+use ulkeys_local::service_session::find_running_service;
 use ulkeys_local::settings::{Settings, SettingsProblem};
 use ulkeys_local::terminal::print_error;
 
@@ -63,7 +63,8 @@ fn prepare_command(keys: &[KeyVariable], program: &[OsString]) -> Result<Command
         }
         Ok(_) => {}
         Err(_) => print_error(format_args!(
-            "ul-keys: the key service does not answer at {url}. Is UL Keys open? Starting the program anyway."
+            "ul-keys: the key service does not answer at {url}. Is UL Keys open, or `ul-keys serve` running? \
+             Starting the program anyway."
         )),
     }
     let Some((file, arguments)) = program.split_first() else {
@@ -71,7 +72,7 @@ fn prepare_command(keys: &[KeyVariable], program: &[OsString]) -> Result<Command
     };
     let mut command = Command::new(file);
     command.args(arguments).env(URL_VARIABLE, url);
-    for (name, value) in bypass_proxy(std::env::vars_os().collect(), &address.ip().to_string()) {
+    for (name, value) in bypass_proxy(std::env::vars_os().collect(), address.ip()) {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
@@ -95,7 +96,7 @@ fn read_key(name: &str, saved: &KeychainIndex) -> Result<Secret, ExitCode> {
 /// would serve. An error explains why the address is unknown.
 fn find_service_address(paths: &Paths) -> Result<SocketAddr, String> {
     let running = find_running_service(&paths.database).unwrap_or_else(|error| {
-        print_error(format_args!("ul-keys: {}: {error}", session_path(&paths.database).display()));
+        print_error(format_args!("ul-keys: {error}"));
         None
     });
     match running.and_then(|running| running.url.strip_prefix("http://")?.parse().ok()) {
@@ -135,10 +136,11 @@ fn read_service_port(paths: &Paths) -> Result<u16, String> {
 /// configured in the environment would receive the key. A variable with the value `None` must be removed.
 ///
 /// Programs differ in which spelling of `NO_PROXY` they read and in which one takes precedence. Therefore, all
-/// spellings get the same value: `host`, and the exceptions listed under any spelling. The variables are set even if no
+/// spellings get the same value: `host`, and the exceptions listed under any spelling. Some programs expect an IPv6
+/// address in brackets and others without, so both forms are added. The variables are set even if no
 /// proxy is configured, because the program may be a script that configures one. If `*` excepts all hosts, the proxy
 /// variables are also removed, because not all programs support `*`.
-fn bypass_proxy(environment: Vec<(OsString, OsString)>, host: &str) -> Vec<(OsString, Option<OsString>)> {
+fn bypass_proxy(environment: Vec<(OsString, OsString)>, host: IpAddr) -> Vec<(OsString, Option<OsString>)> {
     let mut names = vec![OsString::from("NO_PROXY"), OsString::from("no_proxy")];
     let mut exceptions: Vec<OsString> = Vec::new();
     let mut add = |exception: OsString| {
@@ -162,8 +164,11 @@ fn bypass_proxy(environment: Vec<(OsString, OsString)>, host: &str) -> Vec<(OsSt
         let names_proxy = |name: &OsString| name.to_string_lossy().to_ascii_lowercase().ends_with("_proxy");
         removed.extend(others.into_iter().map(|(name, _)| name).filter(names_proxy));
     }
-    if !exceptions.iter().any(|known| known.eq_ignore_ascii_case(host)) {
-        exceptions.push(host.into());
+    let in_brackets = host.is_ipv6().then(|| format!("[{host}]"));
+    for form in std::iter::once(host.to_string()).chain(in_brackets) {
+        if !exceptions.iter().any(|known| known.eq_ignore_ascii_case(&form)) {
+            exceptions.push(form.into());
+        }
     }
     let value = exceptions.join(OsStr::new(","));
     let set = names.into_iter().map(|name| (name, Some(value.clone())));
@@ -184,11 +189,15 @@ pub(crate) fn exec_program(mut command: Command) -> std::io::Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
+
+    const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     /// Returns the value that a program receives in both `NO_PROXY` and `no_proxy`.
     fn no_proxy_after_bypass(environment: &[(&str, &str)]) -> String {
-        let set = bypass_proxy(to_os_strings(environment), "127.0.0.1");
+        let set = bypass_proxy(to_os_strings(environment), LOCALHOST);
         let set: Vec<_> = set.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         for name in ["NO_PROXY", "no_proxy"] {
             assert!(set.iter().any(|(set, _)| set == name), "{name}");
@@ -205,10 +214,10 @@ mod tests {
     #[test]
     fn bypass_proxy_with_wildcard_removes_proxy_variables() {
         let environment = [("NO_PROXY", "a, *"), ("http_proxy", "x"), ("ALL_PROXY", "y"), ("PATH", "z")];
-        let removed = bypass_proxy(to_os_strings(&environment), "127.0.0.1").into_iter();
+        let removed = bypass_proxy(to_os_strings(&environment), LOCALHOST).into_iter();
         let removed: Vec<_> = removed.filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
         assert_eq!(removed, ["http_proxy", "ALL_PROXY"]);
-        let kept = bypass_proxy(to_os_strings(&[("NO_PROXY", "a"), ("http_proxy", "x")]), "127.0.0.1");
+        let kept = bypass_proxy(to_os_strings(&[("NO_PROXY", "a"), ("http_proxy", "x")]), LOCALHOST);
         assert!(kept.iter().all(|(_, value)| value.is_some()), "{kept:?}");
     }
 
@@ -231,12 +240,21 @@ mod tests {
         }
     }
 
+    /// Python expects brackets, and curl expects none.
+    #[test]
+    fn bypass_proxy_adds_ipv6_host_with_and_without_brackets() {
+        let environment = to_os_strings(&[("no_proxy", "a")]);
+        for (_, value) in bypass_proxy(environment, Ipv6Addr::LOCALHOST.into()) {
+            assert_eq!(value.expect("set"), "a,::1,[::1]");
+        }
+    }
+
     #[cfg(unix)]
     #[test]
     fn bypass_proxy_keeps_exceptions_that_are_not_utf8() {
         use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
         let environment = vec![("no_proxy".into(), OsString::from_vec(b"a\xff,b".to_vec()))];
-        for (_, value) in bypass_proxy(environment, "127.0.0.1") {
+        for (_, value) in bypass_proxy(environment, LOCALHOST) {
             assert_eq!(value.expect("set").as_bytes(), b"a\xff,b,127.0.0.1");
         }
     }

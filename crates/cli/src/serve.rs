@@ -7,25 +7,30 @@ mod system_manager;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::storage::mib_to_bytes;
 use ulkeys_local::log;
 use ulkeys_local::paths::Paths;
 use ulkeys_local::process_hardening;
-use ulkeys_local::service_session::{ServiceSession, SessionFile};
+use ulkeys_local::service_session::{ServiceSession, SessionFile, remove_stale_session};
 use ulkeys_local::terminal::print_error;
 use ulkeys_local::user::login_name;
 use ulkeys_service::{
     Account, CheckpointConfig, Config, KeyService, SessionToken, Setting, Timing, TrainingConfig, system_clock,
 };
-use ulkeys_store::SqliteStore;
+use ulkeys_store::{DatabaseProblem, SqliteStore};
 
 pub(crate) use config::ServeOptions;
 use config::{LoadedConfig, ReloadableConfig};
 
+/// The time for which the start of the service waits for the database.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause between two attempts to open the database.
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// The exit code if the configuration is not valid (`EX_CONFIG`, `sysexits(3)`).
 const EXIT_CONFIG: u8 = 78;
 
@@ -44,11 +49,19 @@ pub(crate) fn serve(options: &ServeOptions) -> ExitCode {
     log::start_logging_to_standard_error(loaded.config.log_format);
     process_hardening::disable_memory_access();
     process_hardening::restrict_existing_files_to_owner(&loaded.paths);
+    for error in &loaded.paths.relocation_errors {
+        tracing::warn!(%error, "a folder of the former identifier has not moved");
+    }
+    // The sockets of systemd are named in the environment, which must not change while other threads run.
+    let inherited = match sockets::take_inherited() {
+        Ok(inherited) => inherited,
+        Err(reason) => return fail(&reason),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    match runtime.block_on(run_service(loaded, options.clone())) {
+    match runtime.block_on(run_service(loaded, inherited, options.clone())) {
         Ok(()) => {
             tracing::info!("stopped");
             ExitCode::SUCCESS
@@ -62,41 +75,65 @@ fn fail(reason: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs the service. The error is the reason for which it could not start, or ended.
-async fn run_service(loaded: LoadedConfig, options: ServeOptions) -> Result<(), String> {
+/// Runs the service until a signal ends it. The error is the reason for which it could not start, or ended.
+async fn run_service(
+    loaded: LoadedConfig,
+    inherited: Vec<std::net::TcpListener>,
+    options: ServeOptions,
+) -> Result<(), String> {
     let LoadedConfig { config, paths, .. } = loaded;
     let shutdown = CancellationToken::new();
     let reloadable = watch::Sender::new(config.reloadable());
-    // The signals are handled before the database is opened, so that none of them ends the process without closing it.
+    let session_file = Arc::new(Mutex::new(None));
+    // The signals are handled before the database is opened, because opening it can take long.
     let signals = Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
-    let listeners = sockets::open(&config.listen).await?;
+    let (file, reload) = (session_file.clone(), reloadable.clone());
+    let on_stop = move || drop(file.lock().take());
+    tokio::spawn(signals.handle(shutdown.clone(), move || reload_config(&options, &reload), on_stop));
+
+    let listeners = sockets::open(inherited, &config.listen, config.port).await?;
     let addresses = listeners.iter().map(|listener| listener.local_addr()).collect::<Result<Vec<_>, _>>();
     let addresses = addresses.map_err(|error| error.to_string())?;
-    let store = open_store(&paths).await?;
+    let Some(store) = shutdown.run_until_cancelled(open_store(&paths)).await.transpose()? else {
+        return Ok(());
+    };
+    remove_stale_session(&paths.database);
     let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(|error| error.to_string())?;
-    let session_file = write_session_file(&paths, &addresses, &session);
+    let written = write_session_file(&paths, &addresses, &session);
     let service = KeyService::load(Arc::new(store), service_config(session, &paths, &reloadable));
     let service = service.await.map_err(|error| format!("{}: {error}", paths.database.display()))?;
+    if let Some(written) = written {
+        tracing::info!(path = %written.path().display(), "programs of this user find the service by this file");
+        *session_file.lock() = Some(written);
+    }
 
-    let reload = options.clone();
-    tokio::spawn(signals.handle(shutdown.clone(), move || reload_config(&reload, &reloadable)));
     system_manager::spawn_watchdog(shutdown.clone());
     system_manager::report_ready();
     for address in &addresses {
         tracing::info!(url = %service_url(*address), "listening");
     }
     let served = service.serve(listeners, shutdown).await;
-    drop(session_file);
+    session_file.lock().take();
     served.map_err(|error| error.to_string())
 }
 
+/// Opens the database. Waits for a while if another service has it open, because that service may be stopping.
 async fn open_store(paths: &Paths) -> Result<SqliteStore, String> {
-    let (database, record) = (paths.database.clone(), paths.revocations.clone());
-    let opened = tokio::task::spawn_blocking(move || SqliteStore::open_with_record(&database, &record, system_clock));
-    match opened.await {
-        Ok(Ok(store)) => Ok(store),
-        Ok(Err(error)) => Err(format!("{}: {error}", paths.database.display())),
-        Err(error) => Err(error.to_string()),
+    let deadline = Instant::now() + LOCK_TIMEOUT;
+    let mut is_waiting = false;
+    loop {
+        let (database, record) = (paths.database.clone(), paths.revocations.clone());
+        let open = move || SqliteStore::open_with_record(&database, &record, system_clock);
+        match tokio::task::spawn_blocking(open).await.map_err(|error| error.to_string())? {
+            Ok(store) => return Ok(store),
+            Err(error) if error.problem == DatabaseProblem::Locked && Instant::now() < deadline => {
+                if !std::mem::replace(&mut is_waiting, true) {
+                    tracing::info!(%error, "waiting for the key database");
+                }
+                tokio::time::sleep(LOCK_POLL_INTERVAL).await;
+            }
+            Err(error) => return Err(format!("{}: {error}", paths.database.display())),
+        }
     }
 }
 
@@ -105,7 +142,7 @@ fn write_session_file(paths: &Paths, addresses: &[SocketAddr], session: &Session
     let url = service_url(*addresses.first()?);
     let session = ServiceSession { url, pid: std::process::id(), session: session.expose().to_owned().into() };
     SessionFile::write(&paths.database, &session)
-        .inspect_err(|error| tracing::warn!(%error, "cannot write the session file, so no program can manage keys"))
+        .inspect_err(|error| tracing::error!(%error, "cannot write the session file, so no program can manage keys"))
         .ok()
 }
 
@@ -177,8 +214,8 @@ impl Signals {
         })
     }
 
-    /// Calls `reload` for each SIGHUP. Cancels `shutdown` and returns at SIGTERM or SIGINT.
-    async fn handle(mut self, shutdown: CancellationToken, reload: impl Fn()) {
+    /// Calls `reload` for each SIGHUP. At SIGTERM or SIGINT, calls `on_stop` and cancels `shutdown`.
+    async fn handle(mut self, shutdown: CancellationToken, reload: impl Fn(), on_stop: impl FnOnce()) {
         loop {
             tokio::select! {
                 _ = self.hang_up.recv() => {
@@ -190,8 +227,9 @@ impl Signals {
                 _ = self.interrupt.recv() => break,
             }
         }
-        tracing::info!("stopping: open requests finish, and pending usage is written");
+        tracing::info!("stopping: open requests may finish for two seconds, and pending usage is written");
         system_manager::report_stopping();
+        on_stop();
         shutdown.cancel();
         // A second signal ends the process immediately, for example while a disk does not respond.
         tokio::select! {
@@ -212,8 +250,9 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn handle(self, shutdown: CancellationToken, _reload: impl Fn()) {
+    async fn handle(self, shutdown: CancellationToken, _reload: impl Fn(), on_stop: impl FnOnce()) {
         let _ = tokio::signal::ctrl_c().await;
+        on_stop();
         shutdown.cancel();
     }
 }

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 /// Returns whether a program of another user listens at an address of this computer. Returns `false` if the owner is
-/// unknown, because most systems do not report it.
+/// unknown, because most systems do not report it. Root does not count as another user: root can read everything
+/// anyway, and systemd opens the sockets of its units as root.
 pub fn port_belongs_to_other_user(address: SocketAddr) -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -18,9 +19,10 @@ pub fn port_belongs_to_other_user(address: SocketAddr) -> bool {
         // The kernel passes a connection to the most specific listener, so a listener on the address itself takes
         // precedence over one on all addresses.
         let exact = listening.iter().find(|socket| ip(socket) == address.ip());
+        let is_foreign = |socket: &procfs::net::TcpNetEntry| socket.uid != own && socket.uid != 0;
         exact.map_or_else(
-            || listening.iter().any(|socket| ip(socket).is_unspecified() && socket.uid != own),
-            |socket| socket.uid != own,
+            || listening.iter().any(|socket| ip(socket).is_unspecified() && is_foreign(socket)),
+            |socket| is_foreign(socket),
         )
     }
     #[cfg(not(target_os = "linux"))]

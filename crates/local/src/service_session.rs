@@ -3,11 +3,12 @@
 //!
 //! The service writes them into a file that only its owner can read, and removes the file when it stops. The file is in
 //! the folder that the system clears when the person logs out (`XDG_RUNTIME_DIR`, XDG Base Directory Specification) or,
-//! without such a folder, beside the database. A session ends with its service, so a file that a killed service has
-//! left behind authorizes nothing.
+//! if the service has no such folder, beside the database. Programs look in both places, because a service that cron or
+//! the system's service manager has started has no such folder, whereas a terminal has one. A session ends with its
+//! service, so a file that a killed service has left behind authorizes nothing.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,6 @@ use sha2::{Digest as _, Sha256};
 use ulkeys_domain::secret::write_hex;
 use zeroize::Zeroizing;
 
-use crate::files::{self, ReplacementAccess};
 use crate::relocation::create_private_folder;
 
 /// The maximum size of the file in bytes.
@@ -43,18 +43,24 @@ impl std::fmt::Debug for ServiceSession {
 pub struct SessionFile(PathBuf);
 
 impl SessionFile {
-    /// Writes how to reach the service that uses `database`.
+    /// Writes how to reach the service that uses `database`: in the first possible place.
     ///
     /// # Errors
-    /// Returns an error if the file cannot be written.
+    /// Returns an error if the file cannot be written, or if other users could read it.
     pub fn write(database: &Path, session: &ServiceSession) -> io::Result<Self> {
-        let path = session_path(database);
-        if let Some(folder) = path.parent() {
-            create_private_folder(folder)?;
+        let mut result = Err(io::ErrorKind::NotFound.into());
+        for path in session_paths(database) {
+            result = write_private_file(&path, session).map(|()| Self(path));
+            if result.is_ok() {
+                break;
+            }
         }
-        let text = Zeroizing::new(serde_json::to_vec(session)?);
-        files::replace_file(&path, &text, ReplacementAccess::OwnerIfPossible)?;
-        Ok(Self(path))
+        result
+    }
+
+    /// Returns the path of the file.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -72,44 +78,82 @@ impl Drop for SessionFile {
 /// # Errors
 /// Returns an error if the file exists but cannot be read.
 pub fn find_running_service(database: &Path) -> io::Result<Option<ServiceSession>> {
-    let file = match open_own_file(&session_path(database)) {
-        Ok(Some(file)) => file,
-        Ok(None) => return Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+    for path in session_paths(database) {
+        match read_session(&path) {
+            Ok(Some(session)) if is_process_running(session.pid) => return Ok(Some(session)),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+        }
+    }
+    Ok(None)
+}
+
+/// Reads a session file. Returns `None` if another person could have written it.
+fn read_session(path: &Path) -> io::Result<Option<ServiceSession>> {
+    let Some(file) = open_own_file(path)? else {
+        return Ok(None);
     };
     let mut text = Zeroizing::new(Vec::new());
     file.take(MAX_FILE_BYTES).read_to_end(&mut text)?;
-    let session: ServiceSession = serde_json::from_slice(&text)
-        // The error of the parser could quote the session.
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the session file is not valid"))?;
-    Ok(is_process_running(session.pid).then_some(session))
+    // The error of the parser could quote the session.
+    let invalid = |_| io::Error::new(io::ErrorKind::InvalidData, "the session file is not valid");
+    serde_json::from_slice(&text).map(Some).map_err(invalid)
 }
 
 /// Removes the session file that a killed service has left behind. The caller has opened `database`, so no other
 /// service uses it.
 pub fn remove_stale_session(database: &Path) {
-    match std::fs::remove_file(session_path(database)) {
-        Ok(()) => tracing::info!("removed the session file of a service that did not stop properly"),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => tracing::warn!(%error, "cannot remove a session file"),
+    for path in session_paths(database) {
+        match std::fs::remove_file(&path) {
+            Ok(()) => tracing::info!("removed the session file of a service that did not stop properly"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(%error, path = %path.display(), "cannot remove a session file"),
+        }
     }
 }
 
-/// Returns the path of the session file for the service that uses `database`.
-pub fn session_path(database: &Path) -> PathBuf {
+/// Returns the places of the session file for the service that uses `database`, the preferred one first.
+fn session_paths(database: &Path) -> Vec<PathBuf> {
     let folder = database.parent().unwrap_or(database);
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    match dirs::runtime_dir().filter(|runtime| runtime.is_dir()) {
-        Some(runtime) => {
-            // One person can run services with different data folders.
-            let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
-            let mut name = [0; 16];
-            write_hex(&digest[..8], &mut name);
-            runtime.join("ul-keys").join(format!("{}.json", String::from_utf8_lossy(&name)))
+    let in_runtime_folder = runtime_folder().filter(|runtime| runtime.is_dir()).map(|runtime| {
+        // One person can run services with different data folders.
+        let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
+        let mut name = [0; 16];
+        write_hex(&digest[..8], &mut name);
+        runtime.join("ul-keys").join(format!("{}.json", String::from_utf8_lossy(&name)))
+    });
+    in_runtime_folder.into_iter().chain([folder.join("session.json")]).collect()
+}
+
+/// Returns the folder that the system clears when the person logs out. Programs that cron or `su` has started have no
+/// variable that names it.
+fn runtime_folder() -> Option<PathBuf> {
+    #[cfg(target_os = "linux")]
+    let usual = Some(PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw())));
+    #[cfg(not(target_os = "linux"))]
+    let usual = None;
+    dirs::runtime_dir().or(usual)
+}
+
+/// Replaces a file with a new one that only its owner can read. A symbolic link is replaced, not followed.
+fn write_private_file(path: &Path, session: &ServiceSession) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    create_private_folder(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".session").tempfile_in(folder)?;
+    let text = Zeroizing::new(serde_json::to_vec(session)?);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // Some drives ignore permissions, such as those with FAT.
+        if file.as_file().metadata()?.permissions().mode() & 0o077 != 0 {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "other users could read the session file"));
         }
-        None => folder.join("session.json"),
     }
+    file.write_all(&text)?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Opens a file if it belongs to this person and nobody else can read or replace its content.
@@ -164,7 +208,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         drop(file);
         assert_eq!(find_running_service(&database).expect("readable"), None);
-        assert!(!session_path(&database).exists());
+        assert!(session_paths(&database).iter().all(|path| !path.exists()));
     }
 
     #[test]
@@ -201,5 +245,29 @@ mod tests {
         std::fs::write(&file.0, r#"{"url": "uls_secret"}"#).expect("written");
         let error = find_running_service(&database).expect_err("not valid");
         assert!(!format!("{error:?} {error}").contains("secret"), "{error:?}");
+    }
+
+    /// A service that cron has started writes beside the database, and a terminal has a runtime folder.
+    #[test]
+    fn session_beside_database_is_found() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = folder.path().join("keys.db");
+        let own = session(std::process::id());
+        let beside = session_paths(&database).pop().expect("a place");
+        assert_eq!(beside, folder.path().canonicalize().expect("there").join("session.json"));
+        write_private_file(&beside, &own).expect("written");
+        assert_eq!(find_running_service(&database).expect("readable"), Some(own));
+    }
+
+    /// Another user who can write into the folder must not choose which file is replaced.
+    #[test]
+    fn write_replaces_symbolic_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, victim) = (folder.path().join("session.json"), folder.path().join("victim"));
+        std::fs::write(&victim, "unchanged").expect("written");
+        std::os::unix::fs::symlink(&victim, &path).expect("linked");
+        write_private_file(&path, &session(1)).expect("written");
+        assert_eq!(std::fs::read_to_string(&victim).expect("there"), "unchanged");
+        assert!(path.symlink_metadata().expect("there").is_file());
     }
 }

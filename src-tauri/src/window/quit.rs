@@ -59,8 +59,8 @@ pub(crate) fn quit_app(context: &WindowContext) {
     });
 }
 
-/// If training runs are live and the service ends with the app, makes the page ask the user whether to quit, because the
-/// runs' reports would be lost. Returns whether the page shows the question.
+/// If training runs are live and the service ends with the app, makes the page ask the user whether to quit, because
+/// the runs' reports would be lost. Returns whether the page shows the question.
 async fn ask_before_quit(context: &WindowContext) -> bool {
     let WindowContext { app, state, .. } = context;
     let Some(client) = state.service.api_client().filter(|_| state.service.is_embedded()) else {

@@ -1,6 +1,8 @@
-//! The configuration of a service without a window: options, environment variables, and a TOML file.
+//! The configuration of a service without a window: options, environment variables, and a TOML file. Values that none
+//! of them names are those of the window's settings, so that keys keep their limits and their address.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -17,21 +19,21 @@ use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::StorageLimits;
 use ulkeys_local::log::LogFormat;
 use ulkeys_local::paths::Paths;
-use ulkeys_local::settings::{DEFAULT_PORT, RUN_DAYS_RANGE};
+use ulkeys_local::settings::{RUN_DAYS_RANGE, Settings};
 
 /// The options of `ul-keys serve`. An option takes precedence over its environment variable, and both over the file.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ServeOptions {
-    /// Address on which to listen (may be repeated). Must be a loopback address [default: port 8576 of 127.0.0.1 and
-    /// ::1].
+    /// Address on which to listen (may be repeated). Must be a loopback address [default: the port of the window's
+    /// settings, or 8576, of 127.0.0.1 and ::1].
     #[arg(long, value_name = "ADDRESS", env = "UL_KEYS_LISTEN", value_delimiter = ',', value_parser = parse_address)]
     listen: Vec<SocketAddr>,
-    /// Folder of the key database and of all other files [default: the folders that the window uses].
+    /// Folder of the key database and the settings [default: the folders that the window uses].
     #[arg(long, value_name = "FOLDER", env = "UL_KEYS_DATA_DIR")]
-    data: Option<PathBuf>,
+    data: Option<OsString>,
     /// Configuration file [default: serve.toml in the folder of the settings, if it exists].
     #[arg(long, value_name = "FILE", env = "UL_KEYS_CONFIG")]
-    config: Option<PathBuf>,
+    config: Option<OsString>,
     /// Format of the log on standard error [default: human on a terminal, otherwise json].
     #[arg(long, value_name = "FORMAT", env = "UL_KEYS_LOG_FORMAT")]
     log_format: Option<LogFormatOption>,
@@ -59,8 +61,10 @@ impl From<LogFormatOption> for LogFormat {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ServeConfig {
-    /// The addresses on which the service listens. If there are none, both loopback addresses with the default port.
+    /// The addresses on which the service listens. If there are none, both loopback addresses with [`Self::port`].
     pub(super) listen: Vec<SocketAddr>,
+    #[serde(skip)]
+    pub(super) port: u16,
     /// The folder of the key database.
     data: PathBuf,
     /// The format of the log.
@@ -101,17 +105,23 @@ impl LoadedConfig {
     /// # Errors
     /// Returns the file, the line and the reason if a value is not valid.
     pub(super) fn load(options: &ServeOptions) -> Result<Self, ConfigError> {
-        let folder = options.data.as_deref().filter(|folder| !folder.as_os_str().is_empty());
-        let mut paths = locate(folder)?;
-        let file = options.config.clone().or_else(|| Some(paths.serve_config.clone()).filter(|file| file.exists()));
-        let mut values = file.as_deref().map_or(Ok(FileValues::default()), FileValues::read)?;
-        if let (None, Some(data)) = (folder, values.data.take()) {
-            paths = locate(Some(&data))?;
+        // An empty variable counts as unset.
+        let named = |option: &Option<OsString>| option.clone().filter(|name| !name.is_empty()).map(PathBuf::from);
+        let folder = named(&options.data).map(|folder| std::path::absolute(&folder).unwrap_or(folder));
+        let mut paths = locate(folder.as_deref())?;
+        let file = named(&options.config).or_else(|| Some(paths.serve_config.clone()).filter(|file| file.exists()));
+        let text = file.as_deref().map_or(Ok(String::new()), read_file)?;
+        let fields = FileFields::parse(&text).map_err(|error| error.in_file(file.as_deref(), &text))?;
+        if let (None, Some(data)) = (&folder, &fields.data) {
+            paths = locate(Some(data.get_ref()))?;
         }
+        let settings = Settings::load(paths.settings.clone());
+        let values = FileValues::new(fields, &settings).map_err(|error| error.in_file(file.as_deref(), &text))?;
         let listen = if options.listen.is_empty() { values.listen } else { options.listen.clone() };
         let log_format = options.log_format.map(LogFormat::from).or(values.log_format);
         let config = ServeConfig {
             listen,
+            port: settings.port(),
             data: paths.database.parent().map(Path::to_owned).unwrap_or_default(),
             log_format: log_format.unwrap_or_else(default_log_format),
             run_days: values.run_days,
@@ -126,7 +136,8 @@ impl LoadedConfig {
         let source = self.file.as_deref().map_or("there is none".to_owned(), |file| file.display().to_string());
         let mut text = format!("# The configuration file: {source}\n");
         if self.config.listen.is_empty() {
-            text.push_str(&format!("# The service listens on 127.0.0.1:{DEFAULT_PORT} and [::1]:{DEFAULT_PORT}.\n"));
+            let port = self.config.port;
+            text.push_str(&format!("# The service listens on 127.0.0.1:{port} and [::1]:{port}.\n"));
         }
         match toml::to_string(&self.config) {
             Ok(config) => text.push_str(&config),
@@ -163,11 +174,21 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
     Ok(address)
 }
 
-/// The values of a configuration file. Values that are missing from the file have their defaults.
-#[derive(Debug, Default)]
+/// Reads the text of a configuration file.
+fn read_file(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError {
+        place: path.display().to_string(),
+        reason: match error.kind() {
+            ErrorKind::InvalidData => "is not UTF-8".to_owned(),
+            _ => error.to_string(),
+        },
+    })
+}
+
+/// The values of a configuration file. Values that are missing from the file are those of the window's settings.
+#[derive(Debug)]
 struct FileValues {
     listen: Vec<SocketAddr>,
-    data: Option<PathBuf>,
     log_format: Option<LogFormat>,
     run_days: u32,
     limits: RateLimits,
@@ -186,38 +207,35 @@ struct FileFields {
     storage: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
 }
 
-impl FileValues {
-    fn read(path: &Path) -> Result<Self, ConfigError> {
-        let place = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
-            place: place.clone(),
-            reason: match error.kind() {
-                ErrorKind::InvalidData => "is not UTF-8".to_owned(),
-                _ => error.to_string(),
-            },
-        })?;
-        Self::parse(&text).map_err(|FieldError { span, reason }| {
-            let line = text[..span.start.min(text.len())].matches('\n').count() + 1;
-            ConfigError { place: format!("{place}:{line}"), reason }
-        })
-    }
-
+impl FileFields {
     fn parse(text: &str) -> Result<Self, FieldError> {
-        let fields: FileFields = toml::from_str(text).map_err(|error| FieldError {
+        let fields: Self = toml::from_str(text).map_err(|error| FieldError {
             span: error.span().unwrap_or_default(),
             reason: error.message().to_owned(),
         })?;
-        let mut values = Self { log_format: fields.log_format, ..Self::default() };
+        match &fields.data {
+            Some(data) if !data.get_ref().is_absolute() => {
+                Err(FieldError::new(data.span(), "data", "must be an absolute path"))
+            }
+            _ => Ok(fields),
+        }
+    }
+}
+
+impl FileValues {
+    fn new(fields: FileFields, settings: &Settings) -> Result<Self, FieldError> {
+        let preferences = settings.subscribe_preferences().borrow().clone();
+        let mut values = Self {
+            listen: Vec::new(),
+            log_format: fields.log_format,
+            run_days: preferences.run_days.unwrap_or(0),
+            limits: preferences.limits,
+            storage: preferences.storage,
+        };
         for address in fields.listen {
             let parsed = parse_address(address.get_ref());
             let parsed = parsed.map_err(|reason| FieldError::new(address.span(), "listen", &reason))?;
             values.listen.push(parsed);
-        }
-        if let Some(data) = fields.data {
-            if !data.get_ref().is_absolute() {
-                return Err(FieldError::new(data.span(), "data", "must be an absolute path"));
-            }
-            values.data = Some(data.into_inner());
         }
         if let Some(days) = fields.run_days {
             let range = 0..=*RUN_DAYS_RANGE.end();
@@ -267,6 +285,13 @@ impl FieldError {
         Self { span, reason: format!("{field}: {reason}") }
     }
 
+    /// Adds the file and the line.
+    fn in_file(self, file: Option<&Path>, text: &str) -> ConfigError {
+        let line = text[..self.span.start.min(text.len())].matches('\n').count() + 1;
+        let file = file.map_or_else(String::new, |file| file.display().to_string());
+        ConfigError { place: format!("{file}:{line}"), reason: self.reason }
+    }
+
     fn not_in_range(span: Range<usize>, field: &str, range: &RangeInclusive<u32>) -> Self {
         Self::new(span, field, &format!("must be a whole number from {} to {}", range.start(), range.end()))
     }
@@ -294,8 +319,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("serve.toml");
         std::fs::write(&path, file).expect("written");
-        let mut options = ServeOptions { data: Some(folder.path().join("data")), ..ServeOptions::default() };
-        options.config = Some(path);
+        let mut options = ServeOptions { data: Some(folder.path().join("data").into()), ..ServeOptions::default() };
+        options.config = Some(path.into());
         change(&mut options);
         let shown = folder.path().display().to_string();
         LoadedConfig::load(&options).map_err(|error| error.to_string().replace(&shown, "FOLDER"))
@@ -318,6 +343,19 @@ mod tests {
         assert_eq!(config.log_format, LogFormat::Human);
         let LoadedConfig { config, .. } = load("", |_| {}).expect("valid");
         assert_eq!((config.run_days, config.limits, config.listen.len()), (0, RateLimits::default(), 0));
+    }
+
+    /// A person who closes the window and runs the service keeps the address and the limits.
+    #[test]
+    fn values_that_nothing_names_are_those_of_the_window() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = r#"{"port": 9100, "runDays": 30, "limits": {"stream": 7}, "storage": {"reserve": 9}}"#;
+        std::fs::write(folder.path().join("settings.json"), settings).expect("written");
+        std::fs::write(folder.path().join("serve.toml"), "[limits]\npredict = 8").expect("written");
+        let options = ServeOptions { data: Some(folder.path().into()), ..ServeOptions::default() };
+        let LoadedConfig { config, .. } = LoadedConfig::load(&options).expect("valid");
+        assert_eq!((config.port, config.run_days, config.storage.reserve), (9_100, 30, 9));
+        assert_eq!((config.limits.stream, config.limits.predict), (7, 8));
     }
 
     #[test]
@@ -348,7 +386,7 @@ mod tests {
         let file = "listen = ['127.0.0.1:1']\nrunDays = 30\n[limits]\nstream = 7";
         let loaded = load(file, |_| {}).expect("valid");
         let printed = toml::to_string(&loaded.config).expect("printed");
-        let again = load(&printed, |options| options.data = Some(loaded.config.data.clone())).expect("valid");
+        let again = load(&printed, |options| options.data = Some(loaded.config.data.clone().into())).expect("valid");
         assert_eq!(again.config, loaded.config);
     }
 

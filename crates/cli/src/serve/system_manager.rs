@@ -3,7 +3,7 @@
 #[cfg(target_os = "linux")]
 pub(super) use linux::{report_ready, report_reloading, report_stopping, spawn_watchdog};
 #[cfg(not(target_os = "linux"))]
-pub(super) use other::{report_ready, spawn_watchdog};
+pub(super) use other::{report_ready, report_reloading, report_stopping, spawn_watchdog};
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -51,6 +51,10 @@ mod linux {
 #[cfg(not(target_os = "linux"))]
 mod other {
     pub(in crate::serve) fn report_ready() {}
+
+    pub(in crate::serve) fn report_reloading() {}
+
+    pub(in crate::serve) fn report_stopping() {}
 
     pub(in crate::serve) fn spawn_watchdog(_shutdown: tokio_util::sync::CancellationToken) {}
 }
