@@ -22,7 +22,7 @@ pub fn port_belongs_to_other_user(address: SocketAddr) -> bool {
         let is_foreign = |socket: &procfs::net::TcpNetEntry| socket.uid != own && socket.uid != 0;
         exact.map_or_else(
             || listening.iter().any(|socket| ip(socket).is_unspecified() && is_foreign(socket)),
-            |socket| is_foreign(socket),
+            is_foreign,
         )
     }
     #[cfg(not(target_os = "linux"))]
