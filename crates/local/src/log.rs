@@ -8,9 +8,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::MakeWriterExt as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 use ulkeys_domain::secret;
 
 /// The base name of the log files, into which the date is inserted: `ul-keys.2026-11-28.log`.
@@ -19,14 +21,14 @@ pub const LOG_FILE_NAME: &str = "ul-keys.log";
 /// Starts logging. `RUST_LOG` overrides the log level. If the log file cannot be written, log lines go to standard
 /// error only.
 pub fn start_logging(folder: &Path) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // A log line that cannot be written is lost. Reporting the failure would only produce another line that cannot be
     // written.
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).log_internal_errors(false);
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).log_internal_errors(false);
+    let subscriber = tracing_subscriber::registry().with(level_filter());
     match open_log_file(folder) {
-        Ok(file) => subscriber.with_writer(KeyRedactor(file.and(io::stderr))).init(),
+        Ok(file) => subscriber.with(lines.with_writer(KeyRedactor(file.and(io::stderr)))).init(),
         Err(error) => {
-            subscriber.with_writer(KeyRedactor(io::stderr)).init();
+            subscriber.with(lines.with_writer(KeyRedactor(io::stderr))).init();
             tracing::warn!(%error, folder = %folder.display(), "cannot write the log file");
         }
     }
@@ -46,17 +48,23 @@ pub enum LogFormat {
 
 /// Starts logging to standard error, without a log file. `RUST_LOG` overrides the log level.
 pub fn start_logging_to_standard_error(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .log_internal_errors(false)
         .with_writer(KeyRedactor(io::stderr));
+    let subscriber = tracing_subscriber::registry().with(level_filter());
     match format {
-        LogFormat::Human => subscriber.init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(false).init(),
+        LogFormat::Human => subscriber.with(lines).init(),
+        LogFormat::Json => subscriber.with(lines.json().flatten_event(true).with_current_span(false)).init(),
     }
     log_panics();
+}
+
+/// Returns the filter that `RUST_LOG` specifies, for example `info,ulkeys_service=debug`. By default, and if the
+/// variable is not valid, events of the level `info` and above are logged.
+fn level_filter() -> Targets {
+    let chosen = std::env::var("RUST_LOG").ok().and_then(|directives| directives.parse().ok());
+    chosen.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
 }
 
 /// Logs panics instead of printing them. A panic message can contain the value that caused the panic, and log lines are
