@@ -83,6 +83,10 @@ impl BrokenPipe {
     }
 }
 
+/// Maximum time that a test waits for the app to exit. It is longer than the 25 seconds after which a D-Bus call
+/// without an answer fails, so that a test can tell a slow exit on a busy machine from one that never ends.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(40);
+
 /// A running app with its windows. The process is killed when this value is dropped.
 pub struct App {
     /// The WebDriver session that controls the app's pages.
@@ -537,11 +541,11 @@ impl App {
     /// Waits until the app's process has exited.
     ///
     /// # Errors
-    /// Returns an error if the process does not exit within [`WAIT_TIMEOUT`].
+    /// Returns an error if the process does not exit within [`EXIT_TIMEOUT`].
     pub async fn wait_exit(&self) -> Result<()> {
         let start = Instant::now();
         while is_alive(self.pid) {
-            if start.elapsed() > WAIT_TIMEOUT {
+            if start.elapsed() > EXIT_TIMEOUT {
                 bail!("the app did not exit; it printed:\n{}", self.output());
             }
             tokio::time::sleep(POLL_INTERVAL).await;

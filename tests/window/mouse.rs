@@ -186,7 +186,13 @@ async fn option_in_dialog_stays_below_mouse_while_dialog_grows() -> Result<()> {
     let app = App::start(&desktop).await?;
     app.click_with_mouse(&desktop, "Create Key").await?;
     app.wait_focus("Name").await?;
-    let place = app.hover_control(&desktop, "admin").await?;
+    // The dialog may still be opening.
+    let mut place = app.hover_control(&desktop, "admin").await?;
+    let still = async || {
+        let now = app.hover_control(&desktop, "admin").await;
+        now.is_ok_and(|now| std::mem::replace(&mut place, now.clone()) == now)
+    };
+    app.wait("the dialog to stand still", still).await?;
     desktop.click_at(&place)?;
     app.wait_text("Few programs need that").await?;
     ensure!(app.hover_control(&desktop, "admin").await? == place, "the option moved when the warning appeared");
