@@ -315,7 +315,7 @@ impl ServiceSupervisor {
         let max_total = move || mib_to_bytes(storage.get().training);
         let config = Config {
             session,
-            account: local_account(),
+            account: Account::from_login_name(login_name()),
             clock: ulkeys_service::system_clock,
             limits: self.limits.clone(),
             checkpoints: CheckpointConfig {
@@ -403,10 +403,4 @@ fn service_url(port: u16) -> String {
 
 fn stopped_status(error: impl ToString) -> ServiceStatus {
     ServiceStatus::Stopped { detail: error.to_string() }
-}
-
-/// Returns the user who is logged in to this computer.
-fn local_account() -> Account {
-    let username = login_name();
-    Account { name: username.clone(), username }
 }

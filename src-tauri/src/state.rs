@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use ulkeys_client::ApiClient;
 use ulkeys_local::keychain_index::KeychainIndex;
 use ulkeys_local::paths::{FileLocations, Paths};
-use ulkeys_local::settings::{Preferences, Settings};
+use ulkeys_local::settings::Settings;
 use ulkeys_service::{Setting, TrainingConfig};
 
 use crate::clipboard::Clipboard;
@@ -44,10 +44,11 @@ impl AppState {
         let places = FileLocations::from(&paths);
         let settings = Settings::load(paths.settings);
         let days = |days: u32| Duration::from_hours(24 * u64::from(days));
-        let limits = follow_preference(&settings, |preferences| preferences.limits);
+        let preferences = || settings.subscribe_preferences();
+        let limits = Setting::follow(preferences(), |preferences| preferences.limits);
         let training = TrainingConfig {
-            limits: follow_preference(&settings, |preferences| preferences.storage),
-            retention: follow_preference(&settings, move |preferences| preferences.run_days.map(days)),
+            limits: Setting::follow(preferences(), |preferences| preferences.storage),
+            retention: Setting::follow(preferences(), move |preferences| preferences.run_days.map(days)),
         };
         Self {
             file_locations: places,
@@ -83,10 +84,4 @@ impl AppState {
             previous.abort();
         }
     }
-}
-
-/// Creates a setting of the embedded service whose value always follows a preference.
-fn follow_preference<T>(settings: &Settings, read: impl Fn(&Preferences) -> T + Send + Sync + 'static) -> Setting<T> {
-    let preferences = settings.subscribe_preferences();
-    Setting::new(move || read(&preferences.borrow()))
 }

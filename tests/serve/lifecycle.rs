@@ -16,7 +16,7 @@ async fn service_without_window_accepts_keys_and_stops_without_loss() -> Result<
     let (id, key) = create_key(&service.client, "headless").await?;
     ensure!(request_with_key(&service.url, &key).await?.status() == StatusCode::OK, "the key is not accepted");
     ensure!(service.stop().await?.success(), "{}", service.log()?);
-    service.wait_for_report("STOPPING=1").await.context("systemd is told")?;
+    service.wait_for_report("STOPPING=1").await.context("systemd is not notified")?;
     ensure!(service.session_file().is_err(), "the session file is left over");
     ensure!(!data.join("keys.db-wal").exists(), "the database is not complete in one file");
 

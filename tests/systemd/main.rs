@@ -184,7 +184,7 @@ fn check(container: &Container, manager: &Manager) -> Result<()> {
     let key = container.run(&create)?.trim().to_owned();
     ensure!(key.starts_with("ul_"), "{name}: no key was created");
 
-    let stop_file = "/tmp/load-ends";
+    let stop_file = "/run/load-ends";
     let load = format!(
         "rm -f {stop_file}; sent=0; while [ ! -e {stop_file} ]; do
              curl -sS --fail -o /dev/null {URL}/api/account/summary -H 'Authorization: Bearer {key}'; sent=$((sent + 1))

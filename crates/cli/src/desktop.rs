@@ -13,10 +13,11 @@ use crate::{EXIT_UNAVAILABLE, fail_with};
 /// The name of the desktop program.
 const DESKTOP_PROGRAM: &str = if cfg!(windows) { "ul-keys-desktop.exe" } else { "ul-keys-desktop" };
 
-/// Replaces this process with the desktop program: the one beside this program or, if there is none, the one in `PATH`.
+/// Replaces this process with the desktop program in the same folder. If there is none, searches `PATH`.
 pub(crate) fn open_window(umask: StartingUmask) -> ExitCode {
-    let beside = std::env::current_exe().map(|program| program.with_file_name(DESKTOP_PROGRAM));
-    let program = beside.ok().filter(|program| program.is_file()).unwrap_or_else(|| PathBuf::from(DESKTOP_PROGRAM));
+    let in_same_folder = std::env::current_exe().map(|program| program.with_file_name(DESKTOP_PROGRAM));
+    let program =
+        in_same_folder.ok().filter(|program| program.is_file()).unwrap_or_else(|| PathBuf::from(DESKTOP_PROGRAM));
     umask.restore_umask();
     match exec_program(Command::new(&program)) {
         Ok(code) => code,

@@ -151,32 +151,22 @@ fn service_url(address: SocketAddr) -> String {
 }
 
 fn service_config(session: SessionToken, paths: &Paths, reloadable: &watch::Sender<ReloadableConfig>) -> Config {
-    let username = login_name();
     let days = |days: u32| Duration::from_hours(24 * u64::from(days));
     Config {
         session,
-        account: Account { name: username.clone(), username },
+        account: Account::from_login_name(login_name()),
         clock: system_clock,
-        limits: follow(reloadable, |config| config.limits),
+        limits: Setting::follow(reloadable.subscribe(), |config| config.limits),
         checkpoints: CheckpointConfig {
-            max_total: follow(reloadable, |config| mib_to_bytes(config.storage.training)),
+            max_total: Setting::follow(reloadable.subscribe(), |config| mib_to_bytes(config.storage.training)),
             ..CheckpointConfig::in_folder(paths.database.with_file_name("checkpoints"))
         },
         training: TrainingConfig {
-            limits: follow(reloadable, |config| config.storage),
-            retention: follow(reloadable, move |config| config.run_days.map(days)),
+            limits: Setting::follow(reloadable.subscribe(), |config| config.storage),
+            retention: Setting::follow(reloadable.subscribe(), move |config| config.run_days.map(days)),
         },
         timing: Timing::default(),
     }
-}
-
-/// Creates a setting of the service whose value always follows the configuration.
-fn follow<T>(
-    reloadable: &watch::Sender<ReloadableConfig>,
-    read: impl Fn(&ReloadableConfig) -> T + Send + Sync + 'static,
-) -> Setting<T> {
-    let current = reloadable.subscribe();
-    Setting::new(move || read(&current.borrow()))
 }
 
 /// Reads the configuration again, and applies what can change while the service runs. If the configuration is not

@@ -3,9 +3,9 @@
 //!
 //! The service writes them into a file that only its owner can read, and removes the file when it stops. The file is in
 //! the folder that the system clears when the person logs out (`XDG_RUNTIME_DIR`, XDG Base Directory Specification) or,
-//! if the service has no such folder, beside the database. Programs look in both places, because a service that cron or
-//! the system's service manager has started has no such folder, whereas a terminal has one. A session ends with its
-//! service, so a file that a killed service has left behind authorizes nothing.
+//! if the service has no such folder, in the folder of the database. Programs look in both folders: a terminal has a
+//! runtime folder, but a service that cron or the system's service manager has started has none. A session ends with
+//! its service, so a file that a killed service has left behind authorizes nothing.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -247,15 +247,15 @@ mod tests {
         assert!(!format!("{error:?} {error}").contains("secret"), "{error:?}");
     }
 
-    /// A service that cron has started writes beside the database, and a terminal has a runtime folder.
+    /// A service that cron has started has no runtime folder, but the terminal that looks for it has one.
     #[test]
-    fn session_beside_database_is_found() {
+    fn session_in_folder_of_database_is_found() {
         let folder = tempfile::tempdir().expect("a folder");
         let database = folder.path().join("keys.db");
         let own = session(std::process::id());
-        let beside = session_paths(&database).pop().expect("a place");
-        assert_eq!(beside, folder.path().canonicalize().expect("there").join("session.json"));
-        write_private_file(&beside, &own).expect("written");
+        let path = session_paths(&database).pop().expect("a place");
+        assert_eq!(path, folder.path().canonicalize().expect("there").join("session.json"));
+        write_private_file(&path, &own).expect("written");
         assert_eq!(find_running_service(&database).expect("readable"), Some(own));
     }
 

@@ -63,3 +63,10 @@ pub struct Account {
     /// The display name.
     pub name: String,
 }
+
+impl Account {
+    /// Creates the account of a person of whom only the login name is known.
+    pub fn from_login_name(username: String) -> Self {
+        Self { name: username.clone(), username }
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 /// A value that may change while the service runs. The service reads the value each time it needs it.
 pub struct Setting<T>(Arc<dyn Fn() -> T + Send + Sync>);
 
@@ -9,6 +11,14 @@ impl<T> Setting<T> {
     /// Creates a setting whose value `read` returns. `read` is called for each request, so it must be fast.
     pub fn new(read: impl Fn() -> T + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
+    }
+
+    /// Creates a setting whose value is always a part of the latest value of `source`.
+    pub fn follow<S: Send + Sync + 'static>(
+        source: watch::Receiver<S>,
+        read: impl Fn(&S) -> T + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(move || read(&source.borrow()))
     }
 
     /// Returns the current value.
