@@ -10,28 +10,11 @@ use ulkeys_api::training::EpochDetails;
 use ulkeys_client::RunQuery;
 use ulkeys_domain::DEFAULT_ROTATION_DAYS;
 use ulkeys_domain::training::{CheckpointState, RunId, RunStatus};
-use ulkeys_tests::{HeadlessService, Service, tools_folder};
+use ulkeys_tests::{HeadlessService, Service, replay_recorded_run};
 
-const TESTS_FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 const RECORDED_EVENTS: &str = include_str!("../fixtures/yolo-train-3-epochs.ndjson");
 /// The size of the recorded upload in bytes.
 const CHECKPOINT_SIZE: usize = 5_411_290;
-
-async fn replay_recorded_run(url: &str, key: &str, checkpoint: &Path) -> Result<Value> {
-    let python = tools_folder().join("ul/bin/python");
-    let output = Command::new(&python)
-        .arg(format!("{TESTS_FOLDER}/clients/replay.py"))
-        .arg(format!("{TESTS_FOLDER}/fixtures/yolo-train-3-epochs.ndjson"))
-        .arg(checkpoint)
-        .env("ULTRALYTICS_API_KEY", key)
-        .env("ULTRALYTICS_PLATFORM_URL", url)
-        .env("NO_PROXY", "127.0.0.1")
-        .kill_on_drop(true)
-        .output();
-    let output = output.await.with_context(|| format!("{} is missing; run `cargo xtask setup`", python.display()))?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(serde_json::from_slice(&output.stdout)?)
-}
 
 fn recorded_epochs() -> Vec<Value> {
     let lines =

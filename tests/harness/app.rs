@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use thirtyfour::{Capabilities, WebDriver, WebElement};
 
 use crate::desktop::Desktop;
+use crate::headless_service::HeadlessService;
 use crate::process::{Child, find_child_pid, free_port, is_alive};
 use crate::wait::{POLL_INTERVAL, WAIT_TIMEOUT};
 
@@ -100,6 +102,10 @@ pub struct App {
     _driver_process: Child,
 }
 
+/// If this environment variable is set, each app uses a service that runs outside it, with `ul-keys serve`. Otherwise,
+/// the app runs the service itself.
+const ATTACHED_VARIABLE: &str = "UL_KEYS_TEST_ATTACHED";
+
 /// Returns the path of the app's executable, which Cargo builds into the same target folder as the tests.
 ///
 /// # Panics
@@ -135,6 +141,9 @@ impl App {
     /// Returns an error if the app does not start or its page does not appear.
     pub async fn start_with(desktop: &Desktop, options: AppOptions) -> Result<Self> {
         let port = options.port.map_or_else(|| configured_port(desktop), Ok)?;
+        if std::env::var_os(ATTACHED_VARIABLE).is_some() && options.port.is_none() && options.user.is_none() {
+            start_service_outside_app(desktop, port, options.clock).await?;
+        }
         let driver_port = free_port()?;
         let output = desktop.home().join("output.txt");
         let log = File::options().create(true).append(true).open(&output)?;
@@ -159,11 +168,7 @@ impl App {
             command.env("RUST_LOG", log);
         }
         if let Some(clock) = options.clock {
-            // Leave the monotonic clock unchanged, because timeouts depend on it.
-            command
-                .env("LD_PRELOAD", faketime_library()?)
-                .env("FAKETIME", clock)
-                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            set_clock(&mut command, clock)?;
         }
         if options.dark {
             command.env("GTK_THEME", "Adwaita:dark");
@@ -591,6 +596,26 @@ fn configured_port(desktop: &Desktop) -> Result<u16> {
     let limits = json!({ "default": 999_999, "invalidCredentials": 999_999 });
     std::fs::write(&path, json!({ "port": port, "limits": limits }).to_string())?;
     Ok(port)
+}
+
+/// Starts a service for the app on a desktop, at the app's port, unless an earlier app on this desktop has one.
+async fn start_service_outside_app(desktop: &Desktop, port: u16, clock: Option<&str>) -> Result<()> {
+    if desktop.has_service() {
+        return Ok(());
+    }
+    let mut command = desktop.command(cli_binary());
+    command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
+    if let Some(clock) = clock {
+        set_clock(&mut command, clock)?;
+    }
+    desktop.keep_service(HeadlessService::start_command_on_desktop(desktop, &mut command).await?);
+    Ok(())
+}
+
+/// Sets the clock of a program, but not its monotonic clock, because timeouts depend on that one.
+fn set_clock(command: &mut Command, clock: &str) -> Result<()> {
+    command.env("LD_PRELOAD", faketime_library()?).env("FAKETIME", clock).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    Ok(())
 }
 
 async fn connect_webdriver(url: &str, capabilities: Capabilities) -> Result<WebDriver> {

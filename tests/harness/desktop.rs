@@ -4,9 +4,11 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::headless_service::HeadlessService;
 use crate::process::Child;
 use crate::wait::wait_until_blocking;
 use crate::wayland::{self, Compositor};
@@ -20,6 +22,8 @@ pub struct Desktop {
     bus: String,
     size: (u32, u32),
     scale: u32,
+    /// The service that the app attaches to, if the tests run attached.
+    service: Mutex<Option<HeadlessService>>,
     // Fields are dropped in this order, so that the display is shut down last.
     compositor: Option<(Compositor, Child)>,
     _window_manager: Child,
@@ -62,6 +66,16 @@ impl Desktop {
         let started = compositor.start(command, self.size, self.scale, &self.home().join("run"))?;
         self.compositor = Some((compositor, started));
         Ok(())
+    }
+
+    /// Keeps a service outside the app running as long as the desktop. A service that was kept before is killed.
+    pub(crate) fn keep_service(&self, service: HeadlessService) {
+        *self.service.lock().unwrap_or_else(PoisonError::into_inner) = Some(service);
+    }
+
+    /// Returns whether a service outside the app is kept.
+    pub(crate) fn has_service(&self) -> bool {
+        self.service.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Sets the scale of the screen (device pixels per logical pixel) for programs that start afterwards.
@@ -138,6 +152,7 @@ impl Desktop {
             bus: address,
             size: (width, height),
             scale: 1,
+            service: Mutex::default(),
             compositor: None,
             _window_manager: window_manager,
             _bus: bus,

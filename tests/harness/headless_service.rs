@@ -60,7 +60,12 @@ impl HeadlessService {
     pub async fn start_on_desktop(desktop: &Desktop, address: &str) -> Result<Self> {
         let mut command = desktop.command(cli_binary());
         command.args(["serve", "--listen", address]);
-        Self::spawn(&desktop.data_folder(), &desktop.home().join("run/ul-keys"), &mut command).await
+        Self::start_command_on_desktop(desktop, &mut command).await
+    }
+
+    /// Starts the service by a command of the desktop, with the data of the app on it.
+    pub(crate) async fn start_command_on_desktop(desktop: &Desktop, command: &mut Command) -> Result<Self> {
+        Self::spawn(&desktop.data_folder(), &desktop.home().join("run/ul-keys"), command).await
     }
 
     async fn spawn(data: &Path, session_folder: &Path, command: &mut Command) -> Result<Self> {

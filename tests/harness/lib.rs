@@ -38,7 +38,7 @@ pub use memory::find_in_memory;
 pub use process::{Child, Process, descendant_processes, free_port, send_signal};
 pub use service::{Service, ServiceOptions, request_status};
 pub use skip::skip;
-pub use ul::{UlOutput, run_ul};
+pub use ul::{UlOutput, replay_recorded_run, run_ul};
 pub use wait::{
     POLL_INTERVAL, TREE_TIMEOUT, WAIT_TIMEOUT, ensure_holds, wait_for_port, wait_until, wait_until_blocking,
 };

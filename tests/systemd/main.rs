@@ -1,8 +1,10 @@
-//! Tests the systemd units of `packaging/systemd` under a real systemd, in a container with Debian. Run by
-//! `cargo xtask test --systemd`, because it needs root and downloads Debian.
+//! Tests `ul-keys` in a bare Debian folder, and the systemd units of `packaging/systemd` under a real systemd, in a
+//! container with the same folder. Run by `cargo xtask test --systemd`, because it needs root and downloads Debian.
 //!
 //! A unit that `systemd-analyze` accepts need not start: some sandbox options fail in a user manager, and others are
 //! ignored there. Therefore, each check runs in a booted system.
+
+mod bare_folder;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,6 +25,7 @@ fn main() -> Result<()> {
     let root = std::env::args().nth(1).context("usage: systemd-units FOLDER, the root folder of a Debian system")?;
     let root = PathBuf::from(root);
     install(&root)?;
+    bare_folder::check(&root)?;
     let container = Container::boot(&root)?;
     for unit in ["/usr/lib/systemd/system/ul-keys.service", "/usr/lib/systemd/system/ul-keys.socket"] {
         container.run(&format!("systemd-analyze verify --man=no {unit}"))?;

@@ -24,6 +24,9 @@ const SETTLE_INTERVAL: Duration = Duration::from_millis(700);
 /// A screen reader must speak a row of the list in fewer words than this.
 const MAX_ROW_WORDS: usize = 15;
 
+/// Text that changes while a test runs.
+const RELATIVE_TIME: (&str, &str) = (r"just now|\d+ (seconds?|minutes?) ago", "‹ago›");
+
 /// Patterns for text that differs between test runs, each with the placeholder that replaces the text.
 const VOLATILE_PATTERNS: &[(&str, &str)] = &[
     (r"[A-Z][a-z]+ \d{1,2}, \d{4} at \d{1,2}:\d{2}:\d{2} [AP]M UTC", "‹time›"),
@@ -31,7 +34,7 @@ const VOLATILE_PATTERNS: &[(&str, &str)] = &[
     (r"\d+ accepted", "‹count› accepted"),
     (r"[A-Z][a-z]{2} \d{1,2}, \d{1,2}:00( [AP]M)? – \d{1,2}:00 [AP]M", "‹hour›"),
     (r"\d{1,2}:\d{2} [AP]M", "‹time›"),
-    (r"just now|\d+ (seconds?|minutes?) ago", "‹ago›"),
+    RELATIVE_TIME,
     (r"ul_[0-9a-f]{8}", "‹prefix›"),
     (r"key_[0-9a-f]{24}", "‹key ID›"),
     (r"127\.0\.0\.1:\d+", "‹address›"),
@@ -39,10 +42,24 @@ const VOLATILE_PATTERNS: &[(&str, &str)] = &[
     (r"[A-Z][a-z]+ \d{1,2}, \d{4}", "‹date›"),
 ];
 
+fn mask(text: &str, (pattern, placeholder): (&str, &str)) -> String {
+    Regex::new(pattern).expect("the pattern is valid").replace_all(text, placeholder).into_owned()
+}
+
 fn mask_volatile_text(text: &str) -> String {
-    VOLATILE_PATTERNS.iter().fold(text.to_owned(), |text, (pattern, name)| {
-        Regex::new(pattern).expect("the pattern is valid").replace_all(&text, *name).into_owned()
-    })
+    VOLATILE_PATTERNS.iter().fold(text.to_owned(), |text, pattern| mask(&text, *pattern))
+}
+
+/// Finds the problems of a tree, except for relative times that have changed between reading the tree and the page.
+fn find_lasting_tree_problems(tree: &[AccessibleObject], shown: &[String]) -> Vec<String> {
+    let mask_object = |object: &AccessibleObject| AccessibleObject {
+        name: mask(&object.name, RELATIVE_TIME),
+        description: mask(&object.description, RELATIVE_TIME),
+        text: mask(&object.text, RELATIVE_TIME),
+        ..object.clone()
+    };
+    let shown: Vec<_> = shown.iter().map(|text| mask(text, RELATIVE_TIME)).collect();
+    find_tree_problems(&tree.iter().map(mask_object).collect::<Vec<_>>(), &shown)
 }
 
 /// Reads the accessibility tree until it contains the expected text and no longer changes.
@@ -66,7 +83,7 @@ async fn wait_settled_tree(app: &App, desktop: &Desktop, expected: &str) -> Resu
 async fn ensure_tree_matches(app: &App, desktop: &Desktop, name: &str, expected: &str) -> Result<()> {
     let tree = wait_settled_tree(app, desktop, expected).await?;
     let shown: Vec<String> = serde_json::from_value(app.script(VISIBLE_TEXTS_SCRIPT, Vec::new()).await?)?;
-    let problems = find_tree_problems(&tree, &shown);
+    let problems = find_lasting_tree_problems(&tree, &shown);
     ensure!(problems.is_empty(), "{name}: {problems:#?}");
     let found = mask_volatile_text(&format_outline(&tree));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("window/accessibility_tree/{name}.txt"));

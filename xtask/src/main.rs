@@ -7,6 +7,8 @@ mod test;
 mod tidy;
 mod yolo;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -80,7 +82,18 @@ enum XtaskCommand {
     Bindings,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run_command() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Prints no backtrace, which would follow the failed tests and push them out of view.
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_command() -> Result<()> {
     std::env::set_current_dir(workspace_root())?;
     match Arguments::parse().command {
         XtaskCommand::Run { release } => run::run_app(release),

@@ -18,6 +18,37 @@ const SKIPPED_TESTS_FILE: &str = "UL_KEYS_SKIPPED_TESTS";
 /// The environment variable with the path of the program that `tests/release` tests.
 const TESTED_PROGRAM: &str = "UL_KEYS_TESTED_PROGRAM";
 
+/// If this environment variable is set, the app in each window test uses a service that runs outside it.
+const ATTACHED_WINDOWS: &str = "UL_KEYS_TEST_ATTACHED";
+
+/// The modules of `tests/window` that run twice: with the service in the app, and with a service outside it. They are
+/// about a third of the window tests, and cover what a person does with keys.
+const ATTACHED_STORIES: &[&str] = &[
+    "activity::",
+    "attention::",
+    "bulk_actions::",
+    "clipboard::",
+    "code_examples::",
+    "create::",
+    "details::",
+    "double_click::",
+    "end_to_end::",
+    "hostile_names::",
+    "keychain::",
+    "list::",
+    "menu::",
+    "mouse::",
+    "rename::",
+    "revoke::",
+    "rotate::",
+    "secret::",
+    "stale_responses::",
+    "training_runs::",
+];
+
+/// Tests of [`ATTACHED_STORIES`] that stop or change the service in the app.
+const EMBEDDED_STORIES: &[&str] = &["keychain::new_database_leaves_keychain_unchanged"];
+
 /// Modules of the service's tests that put the service under load for a long time. The fast run omits them.
 const LOAD_TESTS: &[&str] = &["parallel_runs::", "revocation_under_load::", "robustness::"];
 
@@ -37,7 +68,11 @@ pub fn run_all(deny_skips: bool) -> Result<()> {
     timed("build", || build_app("dev").map(drop))?;
     timed("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run())?;
     timed("dependencies", check_dependencies)?;
-    timed("tests", || run_tests(cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]), deny_skips))
+    timed("tests", || run_tests(cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]), deny_skips))?;
+    let mut attached = cargo(&["test", "--workspace", "--test", "window", "--"]);
+    attached.args(ATTACHED_STORIES).args(EMBEDDED_STORIES.iter().flat_map(|story| ["--skip", story]));
+    attached.env(ATTACHED_WINDOWS, "1");
+    timed("attached windows", || run_tests(attached, deny_skips))
 }
 
 /// Runs the tests in `tests/release` on a build with release settings. These tests are a separate command, because
@@ -54,12 +89,13 @@ pub fn run_release(deny_skips: bool) -> Result<()> {
     timed("tests", || run_tests(tests, deny_skips))
 }
 
-/// Tests the systemd units under a real systemd, in a container with Debian. This is a separate command, because it
+/// Tests `ul-keys` in a bare Debian folder, and the systemd units under a real systemd in that folder. This is a separate command, because it
 /// needs root, and downloads 250 MB.
 ///
 /// # Errors
 /// Returns an error if the container cannot be created, or if a check fails.
 pub fn run_systemd() -> Result<()> {
+    timed("setup", setup::install_test_tools)?;
     let root = setup::install_debian_root()?;
     cargo(&["build", "--workspace", "--bin", "ul-keys"]).run()?;
     let mut units = cargo(&["run", "--package", "ulkeys-tests", "--bin", "systemd-units", "--"]);
@@ -155,19 +191,30 @@ fn run_tests(mut command: Command, deny_skips: bool) -> Result<()> {
     // same time.
     let cores = std::thread::available_parallelism()?;
     command.env("RUST_TEST_THREADS", (2 * cores.get()).to_string());
+    // A test's error names its cause; the backtrace of each error would hide it in long output.
+    command.env("RUST_LIB_BACKTRACE", "0");
     eprintln!("\n> {}", display_command(&command));
     let mut tests = command.stdout(Stdio::piped()).spawn()?;
     let (mut passed, mut failed) = (0, 0);
+    let mut failures = Vec::new();
+    let mut is_in_failures = false;
     for line in BufReader::new(tests.stdout.take().context("cannot read the output of the tests")?).lines() {
         let line = line?;
+        is_in_failures |= line == "failures:";
         if line.starts_with("test result:") {
+            is_in_failures = false;
             passed += count_before_word(&line, "passed");
             failed += count_before_word(&line, "failed");
         }
         println!("{line}");
+        if is_in_failures {
+            failures.push(line);
+        }
     }
     let status = tests.wait()?;
     let skipped = std::fs::read_to_string(&skipped_file)?;
+    // The outputs of failed tests stand far above, so they are repeated where they are easily found.
+    println!("\n{}", failures.join("\n"));
     println!("\n{}", format_test_summary(passed, failed, &skipped));
     if !status.success() {
         bail!("the tests failed: {status}");
