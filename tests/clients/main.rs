@@ -1,10 +1,7 @@
 //! Replays a recorded training run against the real service, with the published Python client, unmodified.
 
-use std::path::Path;
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use tokio::process::Command;
 use ulkeys_api::CreateKey;
 use ulkeys_api::training::EpochDetails;
 use ulkeys_client::RunQuery;
