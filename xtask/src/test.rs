@@ -89,8 +89,8 @@ pub fn run_release(deny_skips: bool) -> Result<()> {
     timed("tests", || run_tests(tests, deny_skips))
 }
 
-/// Tests `ul-keys` in a bare Debian folder, and the systemd units under a real systemd in that folder. This is a separate command, because it
-/// needs root, and downloads 250 MB.
+/// Tests `ul-keys` in a bare Debian folder, and the systemd units under a real systemd in that folder. This is a
+/// separate command, because it needs root, and downloads 250 MB.
 ///
 /// # Errors
 /// Returns an error if the container cannot be created, or if a check fails.
