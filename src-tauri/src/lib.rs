@@ -9,7 +9,7 @@ mod activity_export;
 mod bindings;
 mod clipboard;
 mod commands;
-mod database_health;
+mod database_problem;
 #[cfg(target_os = "linux")]
 mod desktop_portal;
 mod display;

@@ -9,24 +9,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use ulkeys_api::{DatabaseHealth, DatabaseProblem};
+use ulkeys_api::{ChangeCount, DatabaseHealth, DatabaseProblem};
 use ulkeys_client::ApiClient;
 use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::mib_to_bytes;
 use ulkeys_local::service_session::remove_stale_session;
 use ulkeys_local::user::login_name;
 use ulkeys_service::{
-    Account, CheckpointConfig, Config, KeyService, SessionToken, Setting, Timing, TrainingConfig, listen,
+    Account, CheckpointConfig, Config, DatabaseMonitor, KeyService, SessionToken, Setting, Timing, TrainingConfig,
+    listen,
 };
 use ulkeys_store::SqliteStore;
 
-use crate::database_health::{describe_health, describe_problem};
+use crate::database_problem::describe_problem;
 use crate::service_status::ServiceStatus;
 use attached::AttachedService;
 
@@ -216,8 +218,6 @@ impl ServiceSupervisor {
         let detached = CancellationToken::new();
         tokio::spawn(self.clone().replace_ended_service(client.clone(), detached.clone(), port));
         let place = ServicePlace::Attached { detached };
-        // The app cannot see the health of a database that another process has open.
-        self.health.send_replace(DatabaseHealth::default());
         self.publish_status(Ok(RunningService { client, url, port: attached_port, place }))
     }
 
@@ -232,7 +232,9 @@ impl ServiceSupervisor {
         port: u16,
     ) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            if detached.run_until_cancelled(attached::wait_for_end(&client)).await.is_none() {
+            let before = self.health.borrow().changes.clone();
+            let on_health = |health| self.publish_health(health, &before);
+            if detached.run_until_cancelled(attached::follow_until_end(&client, on_health)).await.is_none() {
                 return;
             }
             let deadline = Instant::now() + RESTART_TIMEOUT;
@@ -311,11 +313,13 @@ impl ServiceSupervisor {
 
         let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(stopped_status)?;
         let client = ApiClient::new(&service_url(port), session.expose()).map_err(stopped_status)?;
+        let database = DatabaseMonitor::new(&store, &self.database, &self.revocations);
         let storage = self.training.limits.clone();
         let max_total = move || mib_to_bytes(storage.get().training);
         let config = Config {
             session,
             account: Account::from_login_name(login_name()),
+            database: Some(database.clone()),
             clock: ulkeys_service::system_clock,
             limits: self.limits.clone(),
             checkpoints: CheckpointConfig {
@@ -326,7 +330,7 @@ impl ServiceSupervisor {
             timing: Timing::default(),
         };
         let shutdown = CancellationToken::new();
-        tokio::spawn(self.clone().forward_health(store.health(), shutdown.clone()));
+        tokio::spawn(self.clone().forward_health(database, shutdown.clone()));
         let service = KeyService::load(Arc::new(store), config).await;
         let service = service.map_err(|error| self.database_problem(error.problem, error.detail))?;
         let server = tokio::spawn(self.clone().monitor(service.serve(listeners, shutdown.clone())));
@@ -339,29 +343,25 @@ impl ServiceSupervisor {
         ServiceStatus::DatabaseProblem { problem: describe_problem(problem), path, detail }
     }
 
-    /// Publishes the health of the open database, and adds the outside changes that were detected before the service
-    /// was restarted.
-    async fn forward_health(
-        self: Arc<Self>,
-        mut opened: watch::Receiver<ulkeys_store::DatabaseHealth>,
-        shutdown: CancellationToken,
-    ) {
+    /// Publishes the health of the open database until `shutdown`.
+    async fn forward_health(self: Arc<Self>, database: DatabaseMonitor, shutdown: CancellationToken) {
         let before = self.health.borrow().changes.clone();
-        loop {
-            let stored = opened.borrow_and_update().clone();
-            let mut health = describe_health(stored, &self.database, &self.revocations);
-            for count in &before {
-                match health.changes.iter_mut().find(|known| known.change == count.change) {
-                    Some(known) => known.keys += count.keys,
-                    None => health.changes.push(*count),
-                }
-            }
-            self.health.send_replace(health);
-            match shutdown.run_until_cancelled(opened.changed()).await {
-                Some(Ok(())) => {}
-                Some(Err(_)) | None => return,
+        let mut reported = database.health_stream();
+        while let Some(Some(health)) = shutdown.run_until_cancelled(reported.next()).await {
+            self.publish_health(health, &before);
+        }
+    }
+
+    /// Publishes the health of the database, and adds the outside changes that were detected `before` the service was
+    /// started.
+    fn publish_health(&self, mut health: DatabaseHealth, before: &[ChangeCount]) {
+        for count in before {
+            match health.changes.iter_mut().find(|known| known.change == count.change) {
+                Some(known) => known.keys += count.keys,
+                None => health.changes.push(*count),
             }
         }
+        self.health.send_replace(health);
     }
 
     /// Runs the service, and publishes a status if it ends unexpectedly.

@@ -86,6 +86,7 @@ impl Service {
             limits: options.limits.into(),
             checkpoints,
             training: TrainingConfig::default(),
+            database: None,
             timing: options.timing,
         };
         let shutdown = CancellationToken::new();

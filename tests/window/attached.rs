@@ -113,3 +113,21 @@ async fn session_file_of_killed_service_is_not_used() -> Result<()> {
     ensure!(left == 0, "the session file is left over");
     Ok(())
 }
+
+/// The window shows what the service outside it reports about the database, and offers nothing that only the service
+/// itself could do.
+#[tokio::test]
+async fn replaced_database_of_running_service_is_explained() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let (mut service, app) = start_attached(&desktop, &free_address()?).await?;
+    app.create_and_copy_key(&desktop, "kept", "read").await?;
+    let database = desktop.data_folder().join("keys.db");
+    std::fs::rename(&database, database.with_file_name("elsewhere.db"))?;
+    app.wait_text("The key database was moved or deleted").await?;
+    app.wait_text("If you restart “ul-keys serve” instead").await?;
+    ensure!(!app.text("body").await?.contains("Try again"), "the window offers what it cannot do");
+    std::fs::rename(database.with_file_name("elsewhere.db"), &database)?;
+    app.wait_gone("The key database was moved or deleted").await?;
+    ensure!(service.stop().await?.success());
+    Ok(())
+}

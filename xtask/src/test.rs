@@ -38,6 +38,9 @@ const ATTACHED_STORIES: &[&str] = &[
     "list::",
     "menu::",
     "mouse::",
+    "outside_changes::database_moved",
+    "outside_changes::edit_of_running_database",
+    "outside_changes::lost_revocation_record",
     "rename::",
     "revoke::",
     "rotate::",
@@ -46,8 +49,11 @@ const ATTACHED_STORIES: &[&str] = &[
     "training_runs::",
 ];
 
-/// Tests of [`ATTACHED_STORIES`] that stop or change the service in the app.
-const EMBEDDED_STORIES: &[&str] = &["keychain::new_database_leaves_keychain_unchanged"];
+/// Tests of [`ATTACHED_STORIES`] that restart the service in the app, or change its limits.
+const EMBEDDED_STORIES: &[&str] = &[
+    "keychain::new_database_leaves_keychain_unchanged",
+    "training_runs::run_is_deleted_after_confirmation_and_dropped_results_are_reported",
+];
 
 /// Modules of the service's tests that put the service under load for a long time. The fast run omits them.
 const LOAD_TESTS: &[&str] = &["parallel_runs::", "revocation_under_load::", "robustness::"];

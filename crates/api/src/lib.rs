@@ -138,6 +138,10 @@ pub enum KeyEvent {
     RunChanged(Box<TrainingRun>),
     /// A training run was deleted. Only callers that may read runs receive this event.
     RunDeleted(DeletedRun),
+    /// The health of the database: the current one after the stream was opened, and each later one. Only the app that
+    /// holds the session receives this event, because it contains paths.
+    #[ts(skip)]
+    DatabaseHealth(Box<DatabaseHealth>),
     /// Events may have been missed, so list the keys and the runs again. This is also the first event of each stream.
     Resync,
 }

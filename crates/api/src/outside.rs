@@ -2,16 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
+use utoipa::ToSchema;
 
 use ulkeys_domain::OutsideChange;
 
 use crate::schema;
 
 /// Detected changes of one kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct ChangeCount {
     /// The kind of change.
     #[ts(as = "schema::OutsideChange")]
+    #[schema(value_type = schema::OutsideChange)]
     pub change: OutsideChange,
     /// Number of affected keys; 0 if the change does not affect particular keys.
     #[ts(type = "number")]
@@ -22,7 +24,7 @@ pub struct ChangeCount {
 }
 
 /// Why the service does not accept changes to keys at present. Requests that use keys are not affected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct WritesStopped {
     /// Why changes are not accepted.
     pub cause: StopCause,
@@ -33,7 +35,7 @@ pub struct WritesStopped {
 }
 
 /// Reasons why the service does not accept changes to keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum StopCause {
     /// The database file is missing. The service accepts changes again when the file is restored.
@@ -47,7 +49,7 @@ pub enum StopCause {
 }
 
 /// Why the service cannot write revocations to the record of revocations, a separate file outside the database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct RecordFailure {
     /// Path of the record of revocations.
     pub path: String,
@@ -56,14 +58,14 @@ pub struct RecordFailure {
 }
 
 /// The disk has no space left for the database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct DiskFull {
     /// Folder that contains the database.
     pub folder: String,
 }
 
 /// Problems with the database of a running service, for display to the user.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseHealth {
     /// Why no changes are accepted; `null` if changes are accepted.

@@ -20,7 +20,8 @@ use ulkeys_local::service_session::{ServiceSession, SessionFile, remove_stale_se
 use ulkeys_local::terminal::print_error;
 use ulkeys_local::user::login_name;
 use ulkeys_service::{
-    Account, CheckpointConfig, Config, KeyService, SessionToken, Setting, Timing, TrainingConfig, system_clock,
+    Account, CheckpointConfig, Config, DatabaseMonitor, KeyService, SessionToken, Setting, Timing, TrainingConfig,
+    system_clock,
 };
 use ulkeys_store::{DatabaseProblem, SqliteStore};
 
@@ -100,7 +101,9 @@ async fn run_service(
     remove_stale_session(&paths.database);
     let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(|error| error.to_string())?;
     let written = write_session_file(&paths, &addresses, &session);
-    let service = KeyService::load(Arc::new(store), service_config(session, &paths, &reloadable));
+    let database = DatabaseMonitor::new(&store, &paths.database, &paths.revocations);
+    let config = service_config(session, database, &paths, &reloadable);
+    let service = KeyService::load(Arc::new(store), config);
     let service = service.await.map_err(|error| format!("{}: {error}", paths.database.display()))?;
     if let Some(written) = written {
         tracing::info!(path = %written.path().display(), "programs of this user find the service by this file");
@@ -150,11 +153,17 @@ fn service_url(address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
-fn service_config(session: SessionToken, paths: &Paths, reloadable: &watch::Sender<ReloadableConfig>) -> Config {
+fn service_config(
+    session: SessionToken,
+    database: DatabaseMonitor,
+    paths: &Paths,
+    reloadable: &watch::Sender<ReloadableConfig>,
+) -> Config {
     let days = |days: u32| Duration::from_hours(24 * u64::from(days));
     Config {
         session,
         account: Account::from_login_name(login_name()),
+        database: Some(database),
         clock: system_clock,
         limits: Setting::follow(reloadable.subscribe(), |config| config.limits),
         checkpoints: CheckpointConfig {

@@ -358,6 +358,7 @@ mod tests {
             limits: RateLimits::uniform(u32::MAX).into(),
             checkpoints: CheckpointConfig::in_folder(folder.join("checkpoints")),
             training: TrainingConfig::default(),
+            database: None,
             timing: Timing::default(),
         };
         let shutdown = CancellationToken::new();

@@ -22,6 +22,8 @@ pub(crate) enum Action {
     ReadActivity,
     /// Finds out why a key is rejected. Only the app may do this.
     DiagnoseKeys,
+    /// Reads the health of the database, which contains paths. Only the app may do this.
+    ReadDatabaseHealth,
     /// Reads training runs.
     ReadRuns,
     /// Downloads the checkpoint of a training run.
@@ -50,7 +52,7 @@ impl Action {
             Self::CreateKeys | Self::RenameKeys | Self::RevokeKeys => &[Admin],
             Self::ReadKeys => &[Admin, Read],
             Self::ReadActivity => &[Read, Write],
-            Self::DiagnoseKeys => &[],
+            Self::DiagnoseKeys | Self::ReadDatabaseHealth => &[],
             Self::ReadRuns | Self::DownloadCheckpoint => &[Training, Read, Write],
             Self::CancelOrDeleteRuns | Self::ReportEvent => &[Training, Write],
             Self::RequestUpload => &[Models, Training, Write],

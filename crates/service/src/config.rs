@@ -5,6 +5,7 @@ use std::time::Duration;
 use ulkeys_domain::{RateLimits, Timestamp};
 
 use crate::checkpoints::CheckpointConfig;
+use crate::database_monitor::DatabaseMonitor;
 use crate::session::SessionToken;
 use crate::setting::Setting;
 use crate::training_quota::TrainingConfig;
@@ -15,6 +16,8 @@ pub struct Config {
     pub session: SessionToken,
     /// The owner of the keys.
     pub account: Account,
+    /// Reports the health of the database to the holder of the session; `None` if the store has no health.
+    pub database: Option<DatabaseMonitor>,
     /// The source of the current time; [`crate::system_clock`] outside tests.
     pub clock: fn() -> Timestamp,
     /// The rate limits for keys, and for peers that present invalid keys.

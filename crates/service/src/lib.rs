@@ -15,6 +15,7 @@ mod clock;
 mod concurrency;
 mod config;
 mod convert;
+mod database_monitor;
 mod download;
 mod error;
 mod events;
@@ -58,6 +59,7 @@ use ulkeys_store::{DatabaseProblem, Store, StoreError};
 
 pub use checkpoints::CheckpointConfig;
 pub use config::{Account, Config, Timing};
+pub use database_monitor::DatabaseMonitor;
 pub use session::SessionToken;
 pub use setting::Setting;
 pub use supervision::restart_on_panic;

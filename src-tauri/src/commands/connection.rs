@@ -8,7 +8,7 @@ use tauri::ipc::Channel;
 use tauri::{AppHandle, State, WebviewWindow};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
-use ulkeys_api::DatabaseHealth;
+use ulkeys_api::{DatabaseHealth, KeyEvent};
 use ulkeys_client::ApiClient;
 use ulkeys_local::keychain_index::{KeychainIndex, UndeletableKeys};
 use ulkeys_local::locale;
@@ -275,6 +275,10 @@ async fn forward_key_events(client: &ApiClient, page: &Channel<AppEvent>) {
     loop {
         if let Ok(mut events) = client.open_event_stream().await {
             while let Some(event) = events.next().await {
+                // The supervisor publishes the health of the database.
+                if matches!(event, KeyEvent::DatabaseHealth(_)) {
+                    continue;
+                }
                 if page.send(AppEvent::Keys { event }).is_err() {
                     return;
                 }

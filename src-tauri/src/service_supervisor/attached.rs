@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use ulkeys_api::{DatabaseHealth, KeyEvent};
 use ulkeys_client::ApiClient;
 use ulkeys_local::ports::port_belongs_to_other_user;
 use ulkeys_local::service_session::{ServiceSession, find_running_service};
@@ -46,10 +47,17 @@ pub(super) async fn connect(database: &Path) -> Option<AttachedService> {
     }
 }
 
-/// Waits until the service ends. Its event stream stays open as long as the service runs.
-pub(super) async fn wait_for_end(client: &ApiClient) {
+/// Waits until the service ends, and calls `on_health` for each report about its database. The event stream of the
+/// service stays open as long as the service runs.
+pub(super) async fn follow_until_end(client: &ApiClient, on_health: impl Fn(DatabaseHealth)) {
     match client.open_event_stream().await {
-        Ok(mut events) => while events.next().await.is_some() {},
+        Ok(mut events) => {
+            while let Some(event) = events.next().await {
+                if let KeyEvent::DatabaseHealth(health) = event {
+                    on_health(*health);
+                }
+            }
+        }
         // The service has probably just ended. If it has not, the next attempt must not follow immediately.
         Err(_) => tokio::time::sleep(RECONNECT_DELAY).await,
     }

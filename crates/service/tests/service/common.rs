@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::{AccountId, Actor, KeyId, KeyName, KeyRecord, RateLimits, Scope, Scopes, Secret, Timestamp};
 use ulkeys_service::{
-    Account, CheckpointConfig, Config, KeyService, SessionToken, Timing, TrainingConfig, system_clock,
+    Account, CheckpointConfig, Config, DatabaseMonitor, KeyService, SessionToken, Timing, TrainingConfig, system_clock,
 };
 use ulkeys_store::{AuditContext, SqliteStore, Store as _};
 
@@ -82,6 +82,7 @@ impl TestService {
             limits: limits.into(),
             checkpoints,
             training: TrainingConfig::default(),
+            database: Some(DatabaseMonitor::new(&store, &database, &record)),
             timing: Timing::default(),
         };
         change(&mut config);

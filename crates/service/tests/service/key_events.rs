@@ -25,8 +25,17 @@ impl EventStream {
         events
     }
 
-    /// Returns the next event, or `None` if the stream has ended.
+    /// Returns the next event about keys or runs, or `None` if the stream has ended.
     async fn next(&mut self) -> Option<Value> {
+        loop {
+            match self.next_of_any_kind().await {
+                Some(event) if event["type"] == "databaseHealth" => {}
+                event => return event,
+            }
+        }
+    }
+
+    async fn next_of_any_kind(&mut self) -> Option<Value> {
         loop {
             if let Some((event, rest)) = self.unread.split_once("\n\n") {
                 let data = event.strip_prefix("data: ").map(|data| serde_json::from_str(data).expect("JSON"));
@@ -48,6 +57,45 @@ impl EventStream {
             if is_expected(&event) {
                 return event;
             }
+        }
+    }
+}
+
+/// The health of the database contains paths, which only the app needs.
+#[tokio::test]
+async fn database_health_is_sent_to_app_only() {
+    let service = TestService::start().await;
+    let mut events = EventStream::open(&service, &service.session).await;
+    let health = events.next_of_any_kind().await.expect("the current health");
+    assert_json_snapshot!(health, @r#"
+    {
+      "changes": [],
+      "full": null,
+      "recordFailure": null,
+      "stopped": null,
+      "type": "databaseHealth"
+    }
+    "#);
+
+    let (_, key) = service.create_key("key", &["admin", "read", "write", "training", "models", "datasets"]).await;
+    let mut other = EventStream::open(&service, &key).await;
+    let record = service.folder.path().join("state/revocations");
+    std::fs::remove_file(&record).expect("there is a record");
+    std::fs::create_dir(&record).expect("the place is free");
+    let (revoked, _) = service.create_key("revoked", &["read"]).await;
+    service.revoke_key(&revoked).await;
+    loop {
+        let event = events.next_of_any_kind().await.expect("a change of the health");
+        if event["type"] == "databaseHealth" {
+            assert_eq!(event["recordFailure"]["path"], record.display().to_string());
+            break;
+        }
+    }
+    loop {
+        let event = other.next_of_any_kind().await.expect("an event");
+        assert_ne!(event["type"], "databaseHealth", "the key receives paths");
+        if event["type"] == "revoked" {
+            break;
         }
     }
 }

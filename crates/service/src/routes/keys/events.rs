@@ -15,6 +15,7 @@ use ulkeys_api::training::{DeletedRun, TrainingRun};
 
 use crate::actions::Action;
 use crate::caller::Caller;
+use crate::database_monitor::DatabaseMonitor;
 use crate::error::ApiError;
 use crate::events::PublishedEvent;
 use crate::loopback_guard::RequestHost;
@@ -25,8 +26,9 @@ use crate::state::ServiceState;
 ///
 /// The data of each server-sent event is a `KeyEvent`. The first event is always `resync`: a client that lists the keys
 /// and the runs after receiving it misses no change. A key receives only events about data that its scopes allow it to
-/// read: `rejected` needs `read` or `write`, and `runChanged` and `runDeleted` need `training`, `read` or `write`. The
-/// stream ends if the key that opened it is revoked, or if the client lags too far behind.
+/// read: `rejected` needs `read` or `write`, and `runChanged` and `runDeleted` need `training`, `read` or `write`. No
+/// key receives `databaseHealth`. The stream ends if the key that opened it is revoked, or if the client lags too far
+/// behind.
 #[utoipa::path(
     get,
     path = "/api/api-keys/events",
@@ -48,9 +50,12 @@ pub(crate) async fn stream_events(
     RequestHost(host): RequestHost,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let published = BroadcastStream::new(state.events.subscribe());
+    let monitor = state.config.database.as_ref().filter(|_| caller.may(Action::ReadDatabaseHealth));
+    let health = stream::iter(monitor.map(DatabaseMonitor::health_stream)).flatten();
+    let health = health.map(|health| Ok(KeyEvent::DatabaseHealth(Box::new(health)).into()));
     let shutdown = state.shutdown.clone().cancelled_owned();
     let events = stream::once(future::ready(Ok(KeyEvent::Resync.into())))
-        .chain(published)
+        .chain(stream::select(published, health))
         .take_while(|published| future::ready(published.is_ok()))
         .filter_map(|published| future::ready(published.ok()))
         .flat_map(move |published| stream::iter(key_events(&state, &host, published)))
@@ -89,6 +94,7 @@ fn action_to_receive(event: &KeyEvent) -> Action {
         | KeyEvent::Revoked(_)
         | KeyEvent::Used { .. }
         | KeyEvent::Resync => Action::ReadKeys,
+        KeyEvent::DatabaseHealth(_) => Action::ReadDatabaseHealth,
         KeyEvent::Rejected { .. } => Action::ReadActivity,
         KeyEvent::RunChanged(_) | KeyEvent::RunDeleted(_) => Action::ReadRuns,
     }

@@ -4,21 +4,29 @@ export const outside = {
       title: 'Die Schlüsseldatenbank wurde verschoben oder gelöscht',
       remedy:
         'Bestehende Schlüssel funktionieren weiter, aber Sie können keine Schlüssel erstellen, umbenennen oder widerrufen. Legen Sie die Datei zurück. Wenn Sie stattdessen „Erneut versuchen“ wählen, ist die Liste danach leer, und bestehende Schlüssel funktionieren nicht mehr.',
+      remedyAttached:
+        'Bestehende Schlüssel funktionieren weiter, aber Sie können keine Schlüssel erstellen, umbenennen oder widerrufen. Legen Sie die Datei zurück. Wenn Sie stattdessen „ul-keys serve“ neu starten, ist die Liste danach leer, und bestehende Schlüssel funktionieren nicht mehr.',
     },
     replaced: {
       title: 'Die Schlüsseldatenbank wurde durch eine andere Datei ersetzt',
       remedy:
         'Bestehende Schlüssel funktionieren weiter, aber Sie können keine Schlüssel erstellen, umbenennen oder widerrufen. Versuchen Sie es erneut, um die aktuelle Datei zu verwenden.',
+      remedyAttached:
+        'Bestehende Schlüssel funktionieren weiter, aber Sie können keine Schlüssel erstellen, umbenennen oder widerrufen. Starten Sie „ul-keys serve“ neu, um die aktuelle Datei zu verwenden.',
     },
     overwritten: {
       title: 'Ein anderes Programm hat die Schlüsseldatenbank überschrieben',
       remedy:
         'Bestehende Schlüssel funktionieren weiter, aber Sie können keine Schlüssel erstellen, umbenennen oder widerrufen. Versuchen Sie es erneut, um die Datei so zu verwenden, wie sie jetzt ist.',
+      remedyAttached:
+        'Bestehende Schlüssel funktionieren weiter, aber Sie können keine Schlüssel erstellen, umbenennen oder widerrufen. Starten Sie „ul-keys serve“ neu, um die Datei so zu verwenden, wie sie jetzt ist.',
     },
     shared: {
       title: 'UL Keys läuft ein zweites Mal mit dieser Datenbank',
       remedy:
         'Die Sperrdatei der Datenbank wurde gelöscht. Schließen Sie das andere Programmfenster, um hier Schlüssel zu erstellen, umzubenennen oder zu widerrufen.',
+      remedyAttached:
+        'Die Sperrdatei der Datenbank wurde gelöscht. Schließen Sie das andere Programmfenster, und starten Sie „ul-keys serve“ neu, um hier Schlüssel zu erstellen, umzubenennen oder zu widerrufen.',
     },
   },
   file: 'Datei',

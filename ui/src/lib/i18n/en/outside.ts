@@ -4,20 +4,28 @@ export const outside = {
       title: 'The key database was moved or deleted',
       remedy:
         'Existing keys keep working, but you can’t create, rename or revoke keys. Move the file back. If you choose “Try again” instead, the list starts empty and existing keys stop working.',
+      remedyAttached:
+        'Existing keys keep working, but you can’t create, rename or revoke keys. Move the file back. If you restart “ul-keys serve” instead, the list starts empty and existing keys stop working.',
     },
     replaced: {
       title: 'The key database was replaced with another file',
       remedy:
         'Existing keys keep working, but you can’t create, rename or revoke keys. Try again to use the file that is there now.',
+      remedyAttached:
+        'Existing keys keep working, but you can’t create, rename or revoke keys. Restart “ul-keys serve” to use the file that is there now.',
     },
     overwritten: {
       title: 'Another app overwrote the key database',
       remedy:
         'Existing keys keep working, but you can’t create, rename or revoke keys. Try again to use the file as it is now.',
+      remedyAttached:
+        'Existing keys keep working, but you can’t create, rename or revoke keys. Restart “ul-keys serve” to use the file as it is now.',
     },
     shared: {
       title: 'Another copy of UL Keys is using this key database',
       remedy: 'The database’s lock file was deleted. Close the other copy to create, rename or revoke keys here.',
+      remedyAttached:
+        'The database’s lock file was deleted. Close the other copy, then restart “ul-keys serve” to create, rename or revoke keys here.',
     },
   },
   file: 'File',

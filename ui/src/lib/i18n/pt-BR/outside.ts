@@ -4,21 +4,29 @@ export const outside = {
       title: 'O banco de dados de chaves foi movido ou excluído',
       remedy:
         'As chaves existentes continuam funcionando, mas não é possível criar, renomear nem revogar chaves. Coloque o arquivo de volta. Se, em vez disso, você escolher “Tentar novamente”, a lista começa vazia e as chaves existentes deixam de funcionar.',
+      remedyAttached:
+        'As chaves existentes continuam funcionando, mas não é possível criar, renomear nem revogar chaves. Coloque o arquivo de volta. Se, em vez disso, você reiniciar o “ul-keys serve”, a lista começa vazia e as chaves existentes deixam de funcionar.',
     },
     replaced: {
       title: 'O banco de dados de chaves foi substituído por outro arquivo',
       remedy:
         'As chaves existentes continuam funcionando, mas não é possível criar, renomear nem revogar chaves. Tente novamente para usar o arquivo que está lá agora.',
+      remedyAttached:
+        'As chaves existentes continuam funcionando, mas não é possível criar, renomear nem revogar chaves. Reinicie o “ul-keys serve” para usar o arquivo que está lá agora.',
     },
     overwritten: {
       title: 'Outro aplicativo sobrescreveu o banco de dados de chaves',
       remedy:
         'As chaves existentes continuam funcionando, mas não é possível criar, renomear nem revogar chaves. Tente novamente para usar o arquivo como está agora.',
+      remedyAttached:
+        'As chaves existentes continuam funcionando, mas não é possível criar, renomear nem revogar chaves. Reinicie o “ul-keys serve” para usar o arquivo como está agora.',
     },
     shared: {
       title: 'Outra instância do UL Keys está usando este banco de dados de chaves',
       remedy:
         'O arquivo de bloqueio do banco de dados foi excluído. Feche a outra instância para criar, renomear ou revogar chaves aqui.',
+      remedyAttached:
+        'O arquivo de bloqueio do banco de dados foi excluído. Feche a outra instância e reinicie o “ul-keys serve” para criar, renomear ou revogar chaves aqui.',
     },
   },
   file: 'Arquivo',
