@@ -26,7 +26,7 @@ use ulkeys_local::locale::FormatRegions;
 use ulkeys_local::paths::FileLocations;
 use ulkeys_local::relocation::RelocationError;
 use ulkeys_local::settings::{
-    CLIPBOARD_SECONDS_RANGE, IgnoredReason, IgnoredSetting, Language, NumberRange, PORT_RANGE, Preferences,
+    CLIPBOARD_SECONDS_RANGE, Closing, IgnoredReason, IgnoredSetting, Language, NumberRange, PORT_RANGE, Preferences,
     ROTATION_DAYS_RANGE, SettingsProblem, Theme,
 };
 
@@ -40,9 +40,9 @@ use crate::error::{AppErrorCode, CommandError, CommandErrorCode};
 use crate::events::AppEvent;
 use crate::menu::MenuAction;
 use crate::one_time_secret::{CloseReason, OneTimeState, UnsavedKey};
-use crate::quit_confirmation::QuitQuestion;
+use crate::quit_confirmation::{QuitQuestion, UsesInProgress};
 use crate::seal::SealedKey;
-use crate::service_status::{PortUser, ServiceStatus};
+use crate::service_status::{PortUser, ServiceHost, ServiceStatus};
 
 macro_rules! commands_with_arguments {
     ($($module:ident::$command:ident($($argument:ident),*) in [$($window:literal),*];)*) => {
@@ -114,6 +114,7 @@ fn generate_bindings() -> String {
         DiskFull,
         DatabaseHealth,
         PortUser,
+        ServiceHost,
         ServiceStatus,
         NumberRange,
         IgnoredReason,
@@ -124,6 +125,7 @@ fn generate_bindings() -> String {
         UnsavedKey,
         CloseReason,
         OneTimeState,
+        Closing,
         Language,
         FormatRegions,
         Theme,
@@ -132,6 +134,7 @@ fn generate_bindings() -> String {
         Preferences,
         MenuAction,
         QuitQuestion,
+        UsesInProgress,
         UndeletableReason,
         AppEvent,
         ClipboardState,

@@ -70,12 +70,16 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Closes the window if the user selected "Close" or "Quit". Sends any other selected action to the page.
+/// Closes the window or quits if the user selected that. Sends any other selected action to the page.
 fn on_menu_event(app: &AppHandle, id: &str) {
     match menu::selection_of(id) {
         // Sending fails only while no page is loaded; the action is then dropped.
         Some(MenuSelection::Action(action)) => drop(app.state::<Arc<AppState>>().menu_actions.send(action)),
         Some(MenuSelection::Close) => window::close_list_window(app),
+        Some(MenuSelection::Quit) => {
+            app.state::<Arc<AppState>>().quit_confirmation.request_quit();
+            window::close_list_window(app);
+        }
         None => {}
     }
 }
@@ -177,7 +181,7 @@ fn run_app() -> ExitCode {
                     if let Err(error) = state.clipboard.clear_before_exit() {
                         tracing::warn!(%error, "the clipboard could not be cleared");
                     }
-                    tauri::async_runtime::block_on(state.service.stop());
+                    tauri::async_runtime::block_on(state.service.finish(state.quit_confirmation.service_fate()));
                     tracing::info!("stopped");
                 }
             });

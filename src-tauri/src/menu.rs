@@ -135,8 +135,10 @@ pub(crate) fn is_in_language(menu: &Menu<Wry>, language: Language) -> tauri::Res
 pub(crate) enum MenuSelection {
     /// The page performs the action.
     Action(MenuAction),
-    /// The list window closes, which quits the app.
+    /// The list window closes.
     Close,
+    /// The app quits with its key service.
+    Quit,
 }
 
 /// Returns what selecting the item with this identifier does; `None` if the toolkit handles the item itself.
@@ -147,7 +149,8 @@ pub(crate) fn selection_of(id: &str) -> Option<MenuSelection> {
         PREFERENCES_ID => MenuSelection::Action(MenuAction::Preferences),
         HELP_ID => MenuSelection::Action(MenuAction::Help),
         ABOUT_ID => MenuSelection::Action(MenuAction::About),
-        CLOSE_ID | QUIT_ID => MenuSelection::Close,
+        CLOSE_ID => MenuSelection::Close,
+        QUIT_ID => MenuSelection::Quit,
         _ => return None,
     })
 }

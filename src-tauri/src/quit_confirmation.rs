@@ -1,24 +1,50 @@
-//! The question whether the app may quit while training runs are in progress, and the phases in which it is asked.
+//! The question that is asked before the app ends, and the phases in which it is asked.
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::watch;
 use ts_rs::TS;
 
-/// The question that the page asks before the app quits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+use crate::service_supervisor::ServiceFate;
+
+/// What uses keys at present.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct QuitQuestion {
+pub(crate) struct UsesInProgress {
     /// Names of some live runs in the form `project/slug`, most recently reported first.
-    runs: Vec<String>,
+    pub(crate) runs: Vec<String>,
     /// Total number of live runs.
-    count: usize,
+    pub(crate) run_count: usize,
+    /// Names of some other keys that were used in the last minutes, each with its client, most recently used first.
+    pub(crate) keys: Vec<String>,
+    /// Total number of other keys that were used in the last minutes.
+    pub(crate) key_count: usize,
 }
 
-impl QuitQuestion {
-    /// Creates a question about live runs: the names of some of them, and the number of all.
-    pub(crate) fn new(runs: Vec<String>, count: usize) -> Self {
-        Self { runs, count }
+impl UsesInProgress {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.run_count == 0 && self.key_count == 0
     }
+}
+
+/// The question that the page asks before the app ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "kind", content = "uses", rename_all = "camelCase")]
+pub(crate) enum QuitQuestion {
+    /// Whether the key service continues in the background. The user has closed the window.
+    KeepRunning(UsesInProgress),
+    /// Whether to quit although keys are in use.
+    Quit(UsesInProgress),
+}
+
+/// What the user has requested.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum CloseRequest {
+    /// To close the window.
+    #[default]
+    Window,
+    /// To quit the app with its key service.
+    App,
 }
 
 /// The phase of a request to close the window.
@@ -27,7 +53,7 @@ enum QuitPhase {
     /// No request to close is pending.
     #[default]
     Open,
-    /// The service is being queried for live runs.
+    /// The service is being asked what uses keys.
     Checking,
     /// The page has been requested to ask for confirmation.
     Asked,
@@ -41,6 +67,10 @@ enum QuitPhase {
 #[derive(Default)]
 pub(crate) struct QuitConfirmation {
     phase: watch::Sender<QuitPhase>,
+    /// What the next request to close the window requests.
+    request: Mutex<CloseRequest>,
+    /// What happens to the service when the app ends.
+    fate: Mutex<ServiceFate>,
     question: watch::Sender<Option<QuitQuestion>>,
 }
 
@@ -61,14 +91,21 @@ impl QuitConfirmation {
 
     /// Cancels the request to close: the user keeps the window open.
     pub(crate) fn keep_open(&self) {
+        *self.request.lock() = CloseRequest::default();
         self.question.send_replace(None);
         self.phase.send_replace(QuitPhase::Open);
     }
 
-    /// Starts a check for live training runs, unless such a check is already in progress. Returns whether a check was
-    /// started, or `None` if the window may close without one.
-    pub(crate) fn begin_check(&self) -> Option<bool> {
-        let mut begins = Some(false);
+    /// Makes the next request to close the window a request to quit.
+    pub(crate) fn request_quit(&self) {
+        *self.request.lock() = CloseRequest::App;
+    }
+
+    /// Starts to decide about a request to close the window, unless a decision is already in progress. Returns the
+    /// request if a decision was started, `Some(None)` if one is in progress, and `None` if the window may close.
+    pub(crate) fn begin_check(&self) -> Option<Option<CloseRequest>> {
+        let request = std::mem::take(&mut *self.request.lock());
+        let mut begins = Some(None);
         self.phase.send_if_modified(|phase| match *phase {
             QuitPhase::Quitting => {
                 begins = None;
@@ -77,7 +114,7 @@ impl QuitConfirmation {
             QuitPhase::Checking | QuitPhase::Asked => false,
             QuitPhase::Open | QuitPhase::Shown => {
                 *phase = QuitPhase::Checking;
-                begins = Some(true);
+                begins = Some(Some(request));
                 true
             }
         });
@@ -101,9 +138,15 @@ impl QuitConfirmation {
         }
     }
 
-    /// Ignores further requests to close the window, because the app is about to quit.
-    pub(crate) fn ignore_requests(&self) {
+    /// Ignores further requests to close the window, because the app is about to end.
+    pub(crate) fn ignore_requests(&self, fate: ServiceFate) {
+        *self.fate.lock() = fate;
         self.phase.send_replace(QuitPhase::Checking);
+    }
+
+    /// Returns what happens to the service when the app ends.
+    pub(crate) fn service_fate(&self) -> ServiceFate {
+        *self.fate.lock()
     }
 
     /// Lets the window close.
@@ -119,16 +162,20 @@ mod tests {
     #[test]
     fn begin_check_during_check_does_not_start_another() {
         let closing = QuitConfirmation::default();
-        assert_eq!(closing.begin_check(), Some(true));
-        assert_eq!(closing.begin_check(), Some(false), "a check is in progress");
+        assert_eq!(closing.begin_check(), Some(Some(CloseRequest::Window)));
+        assert_eq!(closing.begin_check(), Some(None), "a decision is in progress");
         closing.mark_question_shown();
         assert_eq!(*closing.phase.borrow(), QuitPhase::Checking, "the question is not shown yet");
         closing.phase.send_replace(QuitPhase::Asked);
-        assert_eq!(closing.begin_check(), Some(false));
+        assert_eq!(closing.begin_check(), Some(None));
         closing.mark_question_shown();
-        assert_eq!(closing.begin_check(), Some(true), "checks again, because the runs may have ended");
+        closing.request_quit();
+        assert_eq!(closing.begin_check(), Some(Some(CloseRequest::App)), "decides again, because uses may have ended");
         closing.keep_open();
-        assert_eq!((closing.begin_check(), closing.question.borrow().is_none()), (Some(true), true));
+        assert_eq!(
+            (closing.begin_check(), closing.question.borrow().is_none()),
+            (Some(Some(CloseRequest::Window)), true)
+        );
         closing.phase.send_replace(QuitPhase::Quitting);
         assert_eq!(closing.begin_check(), None);
     }

@@ -17,8 +17,10 @@ pub(crate) enum ServiceStatus {
         /// The base URL of the service, such as `http://127.0.0.1:8576`.
         url: String,
         port: u16,
-        /// Whether the service is part of this app. If not, the app uses the service that `ul-keys serve` runs.
-        embedded: bool,
+        /// Which program runs the service.
+        host: ServiceHost,
+        /// Whether the service can keep running in the background when the app ends.
+        can_keep_running: bool,
         /// The shell command that makes programs started from the same terminal use the service.
         export_line: String,
     },
@@ -49,6 +51,18 @@ impl fmt::Display for ServiceStatus {
             Self::Stopped { detail } => write!(f, "Stopped: {detail}"),
         }
     }
+}
+
+/// Which program runs the key service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ServiceHost {
+    /// This app, so that the service ends with the app.
+    App,
+    /// A background process that this app has started, and can stop.
+    Background,
+    /// `ul-keys serve`, which someone else has started.
+    OtherProgram,
 }
 
 /// A program that listens on a port.

@@ -2,6 +2,7 @@
 //! runs a service with the same database outside the app (`ul-keys serve`), uses that service instead.
 
 mod attached;
+mod background;
 mod ports;
 
 use std::net::Ipv4Addr;
@@ -29,7 +30,7 @@ use ulkeys_service::{
 use ulkeys_store::SqliteStore;
 
 use crate::database_problem::describe_problem;
-use crate::service_status::ServiceStatus;
+use crate::service_status::{ServiceHost, ServiceStatus};
 use attached::AttachedService;
 
 /// Maximum time that the service may take to write pending data and stop.
@@ -48,6 +49,8 @@ pub(crate) struct ServiceSupervisor {
     revocations: PathBuf,
     limits: Setting<RateLimits>,
     training: TrainingConfig,
+    /// Whether the user wants keys to work without a window.
+    keeps_running: Setting<bool>,
     status: watch::Sender<ServiceStatus>,
     /// The health of the database. Its list of outside changes (made by other programs) also contains those that were
     /// detected before the service was restarted.
@@ -59,8 +62,8 @@ pub(crate) struct ServiceSupervisor {
 
 /// Why the service was not moved to another port.
 pub(crate) enum PortChangeError {
-    /// The service runs outside the app.
-    NotEmbedded,
+    /// Another program runs the service.
+    NotOwnService,
     /// Another program listens on the new port.
     PortInUse,
     /// The new port cannot be opened for another reason.
@@ -78,16 +81,41 @@ struct RunningService {
 
 /// Where the service runs.
 enum ServicePlace {
-    /// In this process.
-    Embedded { shutdown: CancellationToken, server: JoinHandle<()> },
+    /// In this process. `sockets` are those on which the service listens, so that another process can take them over.
+    Embedded { shutdown: CancellationToken, server: JoinHandle<()>, sockets: Vec<std::net::TcpListener> },
     /// In another process. Cancelling `detached` ends the task that waits for the end of that service.
-    Attached { detached: CancellationToken },
+    /// `background_pid` is its process ID if a window has started it.
+    Attached { detached: CancellationToken, background_pid: Option<u32> },
 }
 
 impl RunningService {
-    fn is_embedded(&self) -> bool {
-        matches!(self.place, ServicePlace::Embedded { .. })
+    fn background_pid(&self) -> Option<u32> {
+        match self.place {
+            ServicePlace::Attached { background_pid, .. } => background_pid,
+            ServicePlace::Embedded { .. } => None,
+        }
     }
+
+    fn host(&self) -> ServiceHost {
+        match self.place {
+            ServicePlace::Embedded { .. } => ServiceHost::App,
+            ServicePlace::Attached { background_pid: Some(_), .. } => ServiceHost::Background,
+            ServicePlace::Attached { background_pid: None, .. } => ServiceHost::OtherProgram,
+        }
+    }
+}
+
+/// What happens to the service when the app ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum ServiceFate {
+    /// A service in this process stops, and one in the background keeps running. This is how the app ends after a
+    /// signal, for example at the end of a desktop session.
+    #[default]
+    Unchanged,
+    /// The service keeps running in the background.
+    KeepRunning,
+    /// The service stops, unless another program runs it.
+    Stop,
 }
 
 impl ServiceSupervisor {
@@ -96,12 +124,14 @@ impl ServiceSupervisor {
         revocations: PathBuf,
         limits: Setting<RateLimits>,
         training: TrainingConfig,
+        keeps_running: Setting<bool>,
     ) -> Self {
         Self {
             database,
             revocations,
             limits,
             training,
+            keeps_running,
             status: watch::Sender::new(ServiceStatus::Starting),
             health: watch::Sender::new(DatabaseHealth::default()),
             running: Mutex::default(),
@@ -143,9 +173,21 @@ impl ServiceSupervisor {
         self.start_locked(port).await
     }
 
-    /// Returns whether the service is part of this app, so that it ends with the app.
-    pub(crate) fn is_embedded(&self) -> bool {
-        self.running.lock().as_ref().is_none_or(RunningService::is_embedded)
+    /// Returns which program runs the service.
+    pub(crate) fn host(&self) -> ServiceHost {
+        self.running.lock().as_ref().map_or(ServiceHost::App, RunningService::host)
+    }
+
+    /// Returns whether the service can continue to run when the app ends.
+    pub(crate) fn can_keep_running(&self) -> bool {
+        matches!(self.status(), ServiceStatus::Running { can_keep_running: true, .. })
+    }
+
+    /// Makes a background service apply the changed settings. A service in this process follows them itself.
+    pub(crate) fn reload_background_settings(&self) {
+        if let Some(pid) = self.running.lock().as_ref().and_then(RunningService::background_pid) {
+            background::reload_settings(pid);
+        }
     }
 
     /// Moves the service to `port` and saves the port with `save`. The new port is opened before the old one is closed.
@@ -158,8 +200,8 @@ impl ServiceSupervisor {
         save: impl FnOnce() -> std::io::Result<()>,
     ) -> Result<ServiceStatus, PortChangeError> {
         let _changing = self.changing.lock().await;
-        if !self.is_embedded() {
-            return Err(PortChangeError::NotEmbedded);
+        if self.host() == ServiceHost::OtherProgram {
+            return Err(PortChangeError::NotOwnService);
         }
         if self.running.lock().as_ref().is_some_and(|running| running.port == port) {
             return Ok(self.status());
@@ -171,18 +213,21 @@ impl ServiceSupervisor {
         save().map_err(PortChangeError::NotSaved)?;
         self.stop_locked().await;
         self.status.send_replace(ServiceStatus::Starting);
-        let launched = self.spawn_service(listeners, port).await;
-        Ok(self.publish_status(launched))
+        Ok(self.launch_locked(listeners, port).await)
     }
 
-    /// Stops the service gracefully: open requests finish, and pending usage is written. If the service is still
-    /// starting after [`STOP_TIMEOUT`], for example because a disk does not respond, it is abandoned, so that the app
-    /// can quit.
-    pub(crate) async fn stop(&self) {
+    /// Ends the service with the app, or lets it continue in the background. If the service is still starting after
+    /// [`STOP_TIMEOUT`], for example because a disk does not respond, it is abandoned, so that the app can quit.
+    pub(crate) async fn finish(&self, fate: ServiceFate) {
         let Ok(_changing) = tokio::time::timeout(STOP_TIMEOUT, self.changing.lock()).await else {
             return tracing::warn!("the key service is still starting; quitting without waiting for it");
         };
-        self.stop_locked().await;
+        match (fate, self.host()) {
+            (ServiceFate::Stop, _) | (ServiceFate::Unchanged, ServiceHost::App) => self.stop_locked().await,
+            (ServiceFate::KeepRunning, ServiceHost::App) => self.hand_over_locked().await,
+            // The other process continues.
+            (_, ServiceHost::Background | ServiceHost::OtherProgram) => {}
+        }
     }
 
     async fn start_locked(self: &Arc<Self>, port: u16) -> ServiceStatus {
@@ -190,18 +235,41 @@ impl ServiceSupervisor {
         if let Some(attached) = attached::connect(&self.database).await {
             return self.publish_attached(attached, port);
         }
-        let launched = match listen(port).await {
-            Ok(listeners) => self.spawn_service(listeners, port).await,
+        let failed = match listen(port).await {
+            Ok(listeners) => return self.launch_locked(listeners, port).await,
             // If another key service has the same database open, using another port would not help, so the problem with
             // the database is reported instead of the problem with the port.
-            Err(_) if SqliteStore::is_in_use(&self.database) => Err(ServiceStatus::DatabaseProblem {
+            Err(_) if SqliteStore::is_in_use(&self.database) => ServiceStatus::DatabaseProblem {
                 problem: DatabaseProblem::Locked,
                 path: self.database.display().to_string(),
                 detail: "another key service has it open".to_owned(),
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(ports::port_in_use_status(port).await),
-            Err(error) => Err(stopped_status(format!("cannot open port {port}: {error}"))),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => ports::port_in_use_status(port).await,
+            Err(error) => stopped_status(format!("cannot open port {port}: {error}")),
         };
+        self.publish_start(Err(failed), port)
+    }
+
+    /// Starts the service on open sockets: in the background if the user wants keys to work without a window, and
+    /// otherwise in this process.
+    async fn launch_locked(self: &Arc<Self>, listeners: Vec<TcpListener>, port: u16) -> ServiceStatus {
+        let (listeners, sockets) = match duplicate_sockets(listeners) {
+            Ok(duplicated) => duplicated,
+            Err(error) => return self.publish_status(Err(stopped_status(error))),
+        };
+        if self.keeps_running.get() && background::find_program().is_some() {
+            match background::start(&sockets, &self.database).await {
+                Ok(attached) => return self.publish_attached(attached, port),
+                // The window says why the service cannot run, if it cannot run in this process either.
+                Err(reason) => tracing::warn!(reason, "the key service does not start in the background"),
+            }
+        }
+        let launched = self.spawn_service(listeners, sockets, port).await;
+        self.publish_start(launched, port)
+    }
+
+    /// Publishes the result of a start. If a service outside the app may be starting, attaches to it later.
+    fn publish_start(self: &Arc<Self>, launched: Result<RunningService, ServiceStatus>, port: u16) -> ServiceStatus {
         let status = self.publish_status(launched);
         if matches!(
             status,
@@ -214,10 +282,10 @@ impl ServiceSupervisor {
 
     /// Uses a service outside the app. `port` is the port of the app's own service, which starts if that service ends.
     fn publish_attached(self: &Arc<Self>, attached: AttachedService, port: u16) -> ServiceStatus {
-        let AttachedService { client, url, port: attached_port } = attached;
+        let AttachedService { client, url, port: attached_port, background_pid } = attached;
         let detached = CancellationToken::new();
         tokio::spawn(self.clone().replace_ended_service(client.clone(), detached.clone(), port));
-        let place = ServicePlace::Attached { detached };
+        let place = ServicePlace::Attached { detached, background_pid };
         self.publish_status(Ok(RunningService { client, url, port: attached_port, place }))
     }
 
@@ -288,10 +356,11 @@ impl ServiceSupervisor {
     fn publish_status(&self, launched: Result<RunningService, ServiceStatus>) -> ServiceStatus {
         let status = match launched {
             Ok(running) => {
-                let (url, port, embedded) = (running.url.clone(), running.port, running.is_embedded());
+                let (url, port, host) = (running.url.clone(), running.port, running.host());
                 *self.running.lock() = Some(running);
                 let export_line = format!("export ULTRALYTICS_PLATFORM_URL={url}");
-                ServiceStatus::Running { url, port, embedded, export_line }
+                let can_keep_running = host != ServiceHost::OtherProgram && background::find_program().is_some();
+                ServiceStatus::Running { url, port, host, can_keep_running, export_line }
             }
             Err(status) => status,
         };
@@ -303,6 +372,7 @@ impl ServiceSupervisor {
     async fn spawn_service(
         self: &Arc<Self>,
         listeners: Vec<TcpListener>,
+        sockets: Vec<std::net::TcpListener>,
         port: u16,
     ) -> Result<RunningService, ServiceStatus> {
         let (path, record) = (self.database.clone(), self.revocations.clone());
@@ -334,7 +404,7 @@ impl ServiceSupervisor {
         let service = KeyService::load(Arc::new(store), config).await;
         let service = service.map_err(|error| self.database_problem(error.problem, error.detail))?;
         let server = tokio::spawn(self.clone().monitor(service.serve(listeners, shutdown.clone())));
-        let place = ServicePlace::Embedded { shutdown, server };
+        let place = ServicePlace::Embedded { shutdown, server, sockets };
         Ok(RunningService { client, url: service_url(port), port, place })
     }
 
@@ -381,20 +451,59 @@ impl ServiceSupervisor {
         self.status.send_replace(ServiceStatus::Stopped { detail });
     }
 
+    /// Stops the service gracefully if it belongs to the app: open requests finish, and pending usage is written.
     async fn stop_locked(&self) {
         let Some(running) = self.running.lock().take() else {
             return;
         };
         match running.place {
-            ServicePlace::Attached { detached } => detached.cancel(),
-            ServicePlace::Embedded { shutdown, server } => {
-                shutdown.cancel();
-                if tokio::time::timeout(STOP_TIMEOUT, server).await.is_err() {
-                    tracing::warn!("the key service did not stop in time");
+            ServicePlace::Attached { detached, background_pid } => {
+                detached.cancel();
+                if let Some(pid) = background_pid {
+                    background::stop(pid, &self.database).await;
                 }
+            }
+            ServicePlace::Embedded { shutdown, server, sockets } => {
+                // New connections must be rejected instead of waiting on a socket that nothing serves.
+                drop(sockets);
+                stop_server(&shutdown, server).await;
             }
         }
     }
+
+    /// Stops the service in this process, and lets the background service take over its sockets. Connections wait on
+    /// the sockets until that service is ready.
+    async fn hand_over_locked(&self) {
+        let Some(RunningService { place: ServicePlace::Embedded { shutdown, server, sockets }, .. }) =
+            self.running.lock().take()
+        else {
+            return;
+        };
+        stop_server(&shutdown, server).await;
+        match background::start(&sockets, &self.database).await {
+            Ok(_) => tracing::info!("the key service continues in the background"),
+            Err(reason) => tracing::error!(reason, "the key service does not continue in the background"),
+        }
+    }
+}
+
+async fn stop_server(shutdown: &CancellationToken, server: JoinHandle<()>) {
+    shutdown.cancel();
+    if tokio::time::timeout(STOP_TIMEOUT, server).await.is_err() {
+        tracing::warn!("the key service did not stop in time");
+    }
+}
+
+/// Duplicates the descriptors of sockets. The duplicates keep the sockets open after the service has stopped.
+fn duplicate_sockets(listeners: Vec<TcpListener>) -> std::io::Result<(Vec<TcpListener>, Vec<std::net::TcpListener>)> {
+    let mut served = Vec::new();
+    let mut sockets = Vec::new();
+    for listener in listeners {
+        let listener = listener.into_std()?;
+        sockets.push(listener.try_clone()?);
+        served.push(TcpListener::from_std(listener)?);
+    }
+    Ok((served, sockets))
 }
 
 fn service_url(port: u16) -> String {

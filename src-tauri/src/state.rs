@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use ulkeys_client::ApiClient;
 use ulkeys_local::keychain_index::KeychainIndex;
 use ulkeys_local::paths::{FileLocations, Paths};
-use ulkeys_local::settings::Settings;
+use ulkeys_local::settings::{Closing, Settings};
 use ulkeys_service::{Setting, TrainingConfig};
 
 use crate::clipboard::Clipboard;
@@ -46,6 +46,7 @@ impl AppState {
         let days = |days: u32| Duration::from_hours(24 * u64::from(days));
         let preferences = || settings.subscribe_preferences();
         let limits = Setting::follow(preferences(), |preferences| preferences.limits);
+        let keeps_running = Setting::follow(preferences(), |preferences| preferences.closing == Closing::KeepRunning);
         let training = TrainingConfig {
             limits: Setting::follow(preferences(), |preferences| preferences.storage),
             retention: Setting::follow(preferences(), move |preferences| preferences.run_days.map(days)),
@@ -53,7 +54,13 @@ impl AppState {
         Self {
             file_locations: places,
             web_cache: paths.web_cache,
-            service: Arc::new(ServiceSupervisor::new(paths.database, paths.revocations, limits, training)),
+            service: Arc::new(ServiceSupervisor::new(
+                paths.database,
+                paths.revocations,
+                limits,
+                training,
+                keeps_running,
+            )),
             settings,
             clipboard: Arc::default(),
             one_time: Arc::default(),

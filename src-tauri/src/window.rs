@@ -24,7 +24,7 @@ pub(crate) use one_time_window::{
     on_minimized as on_one_time_window_minimized, open_hidden as open_one_time_window,
     show_with_height as show_one_time_window,
 };
-pub(crate) use quit::quit_app;
+pub(crate) use quit::end_app;
 pub(crate) use theme::watch_color_scheme;
 
 use crate::state::AppState;

@@ -594,7 +594,8 @@ fn configured_port(desktop: &Desktop) -> Result<u16> {
     // Set rate limits that are never reached: the tests of the app do not cover rate limits, and some of them send
     // requests faster than a person could.
     let limits = json!({ "default": 999_999, "invalidCredentials": 999_999 });
-    std::fs::write(&path, json!({ "port": port, "limits": limits }).to_string())?;
+    // Most tests close the window only to end the app, which must not ask and must not leave a service behind.
+    std::fs::write(&path, json!({ "port": port, "limits": limits, "closing": "quit" }).to_string())?;
     Ok(port)
 }
 

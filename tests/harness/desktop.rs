@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 
 use crate::headless_service::HeadlessService;
-use crate::process::Child;
+use crate::process::{Child, send_signal};
 use crate::wait::wait_until_blocking;
 use crate::wayland::{self, Compositor};
 
@@ -26,9 +27,9 @@ pub struct Desktop {
     service: Mutex<Option<HeadlessService>>,
     // Fields are dropped in this order, so that the display is shut down last.
     compositor: Option<(Compositor, Child)>,
-    _window_manager: Child,
+    window_manager: Option<Child>,
     _bus: Child,
-    _display: Child,
+    x: Option<Child>,
 }
 
 impl Desktop {
@@ -111,22 +112,7 @@ impl Desktop {
             disable_bus_service(home.path(), "org.freedesktop.portal.Documents")?;
         }
 
-        let mut x = Child::spawn(
-            Command::new("Xvfb")
-                .args([
-                    "-noreset",
-                    "-displayfd",
-                    "1",
-                    "-nolisten",
-                    "tcp",
-                    "-screen",
-                    "0",
-                    &format!("{width}x{height}x24"),
-                ])
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null()),
-        )?;
-        let display = format!(":{}", read_first_line(&mut x)?);
+        let (x, display) = start_display((width, height), None)?;
         let mut bus = Child::spawn(
             Command::new("dbus-daemon")
                 .args(bus_arguments)
@@ -138,13 +124,7 @@ impl Desktop {
                 .stderr(Stdio::null()),
         )?;
         let address = read_first_line(&mut bus)?;
-        let window_manager = Child::spawn(
-            Command::new("openbox")
-                .env("DISPLAY", &display)
-                .env("HOME", home.path())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null()),
-        )?;
+        let window_manager = start_window_manager(&display, home.path())?;
         let desktop = Self {
             home,
             platform_folders: false,
@@ -154,12 +134,29 @@ impl Desktop {
             scale: 1,
             service: Mutex::default(),
             compositor: None,
-            _window_manager: window_manager,
+            window_manager: Some(window_manager),
             _bus: bus,
-            _display: x,
+            x: Some(x),
         };
         desktop.wait_for_window_manager()?;
         Ok(desktop)
+    }
+
+    /// Ends the display, which also ends all programs with a window on it.
+    pub fn lose_display(&mut self) {
+        self.window_manager = None;
+        self.x = None;
+    }
+
+    /// Starts the display again, under the same name.
+    ///
+    /// # Errors
+    /// Returns an error if the display cannot be started.
+    pub fn restore_display(&mut self) -> Result<()> {
+        let (x, _) = start_display(self.size, Some(&self.display))?;
+        self.x = Some(x);
+        self.window_manager = Some(start_window_manager(&self.display, self.home())?);
+        self.wait_for_window_manager()
     }
 
     /// Waits until the window manager is running, because requests sent to it before that are lost.
@@ -174,8 +171,9 @@ impl Desktop {
 
     /// Makes the app store its files in the platform's standard folders, as it does for most users, instead of in a
     /// single folder.
-    pub fn use_platform_folders(self) -> Self {
-        Self { platform_folders: true, ..self }
+    pub fn use_platform_folders(mut self) -> Self {
+        self.platform_folders = true;
+        self
     }
 
     /// Returns the address of the session bus.
@@ -330,6 +328,38 @@ impl Desktop {
         }
         self.run("xclip", &["-selection", "clipboard", "-out", "-target", "TARGETS"])
     }
+}
+
+impl Drop for Desktop {
+    fn drop(&mut self) {
+        // A service that the app has left in the background ends with no other process.
+        let Ok(sessions) = self.home().join("run/ul-keys").read_dir() else { return };
+        for session in sessions.flatten() {
+            let session = std::fs::read(session.path()).unwrap_or_default();
+            let session: Value = serde_json::from_slice(&session).unwrap_or_default();
+            if let (Some(pid), Some(true)) = (session["pid"].as_u64(), session["is_background"].as_bool()) {
+                let _ = send_signal(u32::try_from(pid).unwrap_or_default(), "KILL");
+            }
+        }
+    }
+}
+
+/// Starts an X display of this size in pixels, under a name such as `:5`, or under a free one. Returns its name.
+fn start_display((width, height): (u32, u32), name: Option<&str>) -> Result<(Child, String)> {
+    let mut command = Command::new("Xvfb");
+    command
+        .args(name)
+        .args(["-noreset", "-displayfd", "1", "-nolisten", "tcp", "-screen", "0", &format!("{width}x{height}x24")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut x = Child::spawn(&mut command)?;
+    let display = format!(":{}", read_first_line(&mut x)?);
+    Ok((x, display))
+}
+
+fn start_window_manager(display: &str, home: &Path) -> Result<Child> {
+    let mut command = Command::new("openbox");
+    Child::spawn(command.env("DISPLAY", display).env("HOME", home).stdout(Stdio::null()).stderr(Stdio::null()))
 }
 
 fn run_to_end(mut command: Command, program: &str, arguments: &[&str]) -> Result<String> {

@@ -9,6 +9,7 @@ mod app_identity;
 mod attached;
 mod attack_surface;
 mod attention;
+mod background;
 mod bulk_actions;
 mod clipboard;
 mod code_examples;

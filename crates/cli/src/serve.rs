@@ -47,7 +47,12 @@ pub(crate) fn serve(options: &ServeOptions) -> ExitCode {
     if options.print_config {
         return loaded.print();
     }
-    log::start_logging_to_standard_error(loaded.config.log_format);
+    if options.background {
+        log::start_logging(&loaded.paths.logs);
+        leave_terminal();
+    } else {
+        log::start_logging_to_standard_error(loaded.config.log_format);
+    }
     process_hardening::disable_memory_access();
     process_hardening::restrict_existing_files_to_owner(&loaded.paths);
     for error in &loaded.paths.relocation_errors {
@@ -71,6 +76,14 @@ pub(crate) fn serve(options: &ServeOptions) -> ExitCode {
     }
 }
 
+/// Starts a session of its own, so that the signals of the terminal that started the window do not end the service.
+fn leave_terminal() {
+    #[cfg(unix)]
+    if let Err(error) = rustix::process::setsid() {
+        tracing::warn!(%error, "cannot leave the terminal, so closing it may end the service");
+    }
+}
+
 fn fail(reason: &dyn std::fmt::Display) -> ExitCode {
     tracing::error!(%reason, "the key service cannot run");
     ExitCode::FAILURE
@@ -83,6 +96,7 @@ async fn run_service(
     options: ServeOptions,
 ) -> Result<(), String> {
     let LoadedConfig { config, paths, .. } = loaded;
+    let is_background = options.background;
     let shutdown = CancellationToken::new();
     let reloadable = watch::Sender::new(config.reloadable());
     let session_file = Arc::new(Mutex::new(None));
@@ -100,7 +114,7 @@ async fn run_service(
     };
     remove_stale_session(&paths.database);
     let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(|error| error.to_string())?;
-    let written = write_session_file(&paths, &addresses, &session);
+    let written = write_session_file(&paths, &addresses, &session, is_background);
     let database = DatabaseMonitor::new(&store, &paths.database, &paths.revocations);
     let config = service_config(session, database, &paths, &reloadable);
     let service = KeyService::load(Arc::new(store), config);
@@ -141,9 +155,15 @@ async fn open_store(paths: &Paths) -> Result<SqliteStore, String> {
 }
 
 /// Writes the session file. Without it, other programs of this user cannot manage keys, but keys are still accepted.
-fn write_session_file(paths: &Paths, addresses: &[SocketAddr], session: &SessionToken) -> Option<SessionFile> {
+fn write_session_file(
+    paths: &Paths,
+    addresses: &[SocketAddr],
+    session: &SessionToken,
+    is_background: bool,
+) -> Option<SessionFile> {
     let url = service_url(*addresses.first()?);
-    let session = ServiceSession { url, pid: std::process::id(), session: session.expose().to_owned().into() };
+    let session = session.expose().to_owned().into();
+    let session = ServiceSession { url, pid: std::process::id(), is_background, session };
     SessionFile::write(&paths.database, &session)
         .inspect_err(|error| tracing::error!(%error, "cannot write the session file, so no program can manage keys"))
         .ok()

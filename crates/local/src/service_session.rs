@@ -28,6 +28,9 @@ pub struct ServiceSession {
     pub url: String,
     /// The process ID of the service.
     pub pid: u32,
+    /// Whether the window has started the service, so that it may also stop it.
+    #[serde(default)]
+    pub is_background: bool,
     /// The bearer token that authorizes the management of keys.
     pub session: Zeroizing<String>,
 }
@@ -193,7 +196,8 @@ mod tests {
     use super::*;
 
     fn session(pid: u32) -> ServiceSession {
-        ServiceSession { url: "http://127.0.0.1:1".to_owned(), pid, session: Zeroizing::new("uls_secret".to_owned()) }
+        let session = Zeroizing::new("uls_secret".to_owned());
+        ServiceSession { url: "http://127.0.0.1:1".to_owned(), pid, is_background: false, session }
     }
 
     #[test]

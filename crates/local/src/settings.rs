@@ -65,6 +65,7 @@ impl SettingsFile {
                 "clipboardSeconds" => {
                     read_optional_setting(&mut preferences.clipboard_seconds, value, CLIPBOARD_SECONDS_RANGE)
                 }
+                "closing" => read_choice_setting(&mut preferences.closing, value, Closing::ALL),
                 "rotationDays" => read_number_setting(&mut preferences.rotation_days, value, ROTATION_DAYS_RANGE),
                 "runDays" => read_optional_setting(&mut preferences.run_days, value, RUN_DAYS_RANGE),
                 "limits" => {
@@ -271,6 +272,8 @@ pub struct Preferences {
     /// Seconds until a copied key is removed from the clipboard, 10 to 120; `null` for never.
     #[ts(type = "number | null")]
     pub clipboard_seconds: Option<u64>,
+    /// What closing the last window does.
+    pub closing: Closing,
     /// Days after which a key is due for rotation, 1 to 3,650.
     pub rotation_days: u32,
     /// Days after which a training run is deleted, 1 to 3,650; `null` for never.
@@ -290,11 +293,34 @@ impl Default for Preferences {
             theme: Theme::default(),
             text_percent: 100,
             clipboard_seconds: Some(60),
+            closing: Closing::default(),
             rotation_days: DEFAULT_ROTATION_DAYS,
             run_days: None,
             limits: RateLimits::default(),
             storage: StorageLimits::default(),
         }
+    }
+}
+
+/// What closing the last window does to the key service that the app has started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub enum Closing {
+    /// The window asks the user.
+    #[default]
+    Ask,
+    /// The service keeps running in the background.
+    KeepRunning,
+    /// The service stops.
+    Quit,
+}
+
+impl Closing {
+    const ALL: [Self; 3] = [Self::Ask, Self::KeepRunning, Self::Quit];
+
+    /// Parses the serialized name, such as `keepRunning`. Returns `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_value(text.into()).ok()
     }
 }
 
@@ -520,6 +546,7 @@ mod tests {
         let settings = Settings::load(path.clone());
         settings.set_port(9000).expect("written");
         let preferences = Preferences {
+            closing: Closing::KeepRunning,
             language: Language::Portuguese,
             theme: Theme::Dark,
             text_percent: 150,

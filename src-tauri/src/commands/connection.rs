@@ -49,7 +49,7 @@ pub(crate) async fn change_port(state: State<'_, Arc<AppState>>, port: Untrusted
     let port = port.into_port()?;
     let save = || state.settings.set_port(port);
     state.service.move_to_port(port, save).await.map_err(|error| match error {
-        PortChangeError::NotEmbedded => invalid_argument("port", "belongs to the service that `ul-keys serve` runs"),
+        PortChangeError::NotOwnService => invalid_argument("port", "belongs to the service that `ul-keys serve` runs"),
         PortChangeError::PortInUse => CommandError::new(AppErrorCode::PortInUse, "port: is in use by another program"),
         PortChangeError::PortClosed(error) => invalid_argument("port", &format!("cannot be opened: {error}")),
         PortChangeError::NotSaved(error) => {

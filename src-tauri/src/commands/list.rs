@@ -42,7 +42,7 @@ macro_rules! for_each_command {
             one_time::save_in_keychain(replace) in ["one-time"];
             one_time::write_env_file() in ["one-time"];
             preferences::change_preferences(preferences) in ["main", "one-time"];
-            quit::answer_quit_question(answer) in ["main"];
+            quit::answer_quit_question(answer, remember) in ["main"];
             training::cancel_run(runId) in ["main"];
             training::delete_run(runId) in ["main"];
             training::get_run(runId) in ["main"];

@@ -20,6 +20,8 @@ pub(super) struct AttachedService {
     pub(super) client: ApiClient,
     pub(super) url: String,
     pub(super) port: u16,
+    /// The process ID of the service, if a window has started it in the background.
+    pub(super) background_pid: Option<u32>,
 }
 
 /// Connects to the service that uses `database`. Returns `None` if this person runs no such service, or if it does not
@@ -27,7 +29,7 @@ pub(super) struct AttachedService {
 pub(super) async fn connect(database: &Path) -> Option<AttachedService> {
     let database = database.to_owned();
     let found = tokio::task::spawn_blocking(move || find_running_service(&database)).await.ok()?;
-    let ServiceSession { url, session, .. } = found
+    let ServiceSession { url, pid, is_background, session } = found
         .inspect_err(|error| tracing::warn!(%error, "cannot read the session file of a running key service"))
         .ok()??;
     let address: SocketAddr = url.strip_prefix("http://")?.parse().ok()?;
@@ -38,7 +40,10 @@ pub(super) async fn connect(database: &Path) -> Option<AttachedService> {
     }
     let client = ApiClient::new(&url, &session).ok()?;
     match tokio::time::timeout(ANSWER_TIMEOUT, client.list_live_runs()).await {
-        Ok(Ok(_)) => Some(AttachedService { client, url, port: address.port() }),
+        Ok(Ok(_)) => {
+            let background_pid = is_background.then_some(pid);
+            Some(AttachedService { client, url, port: address.port(), background_pid })
+        }
         Ok(Err(error)) => {
             tracing::info!(%error, "the key service of the session file does not accept the session");
             None

@@ -104,7 +104,7 @@ fn show_after_timeout(app: AppHandle) {
     });
 }
 
-/// Requests the window to close. The app quits when the window has closed.
+/// Requests the window to close. The app ends when the window has closed.
 pub(crate) fn request_close(app: &AppHandle) {
     if let Some(Err(error)) = find_window(app).map(|window| window.close()) {
         tracing::warn!(%error, "could not close the window");

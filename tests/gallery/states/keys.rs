@@ -60,7 +60,9 @@ pub(super) const KEY_LIST: Scene = Scene {
         SceneState {
             name: "quit",
             steps: &[
-                SendEvent(r#"{"type":"quit","question":{"runs":["warehouse/pallet-counter"],"count":1}}"#),
+                SendEvent(
+                    r#"{"type":"quit","question":{"kind":"quit","uses":{"runs":["warehouse/pallet-counter"],"runCount":1,"keys":[],"keyCount":0}}}"#,
+                ),
                 WaitText("Quit UL Keys?"),
             ],
         },
@@ -68,9 +70,36 @@ pub(super) const KEY_LIST: Scene = Scene {
             name: "quit-many",
             steps: &[
                 SendEvent(
-                    r#"{"type":"quit","question":{"runs":["warehouse/pallet-counter","warehouse/forklift-detector-large-with-a-very-long-name-that-needs-more-than-one-line","x/y"],"count":15}}"#,
+                    r#"{"type":"quit","question":{"kind":"quit","uses":{"runs":["warehouse/pallet-counter","warehouse/forklift-detector-large-with-a-very-long-name-that-needs-more-than-one-line","x/y"],"runCount":15,"keys":["ci-pipeline (curl/8.9.1)","mobile-app"],"keyCount":2}}}"#,
                 ),
                 WaitText("and 12 more"),
+            ],
+        },
+        SceneState {
+            name: "quit-with-key-in-use",
+            steps: &[
+                SendEvent(
+                    r#"{"type":"quit","question":{"kind":"quit","uses":{"runs":[],"runCount":0,"keys":["ci-pipeline (curl/8.9.1)"],"keyCount":1}}}"#,
+                ),
+                WaitText("Quit UL Keys?"),
+            ],
+        },
+        SceneState {
+            name: "keep-running",
+            steps: &[
+                SendEvent(
+                    r#"{"type":"quit","question":{"kind":"keepRunning","uses":{"runs":[],"runCount":0,"keys":[],"keyCount":0}}}"#,
+                ),
+                WaitText("Keep your keys working?"),
+            ],
+        },
+        SceneState {
+            name: "keep-running-in-use",
+            steps: &[
+                SendEvent(
+                    r#"{"type":"quit","question":{"kind":"keepRunning","uses":{"runs":["warehouse/pallet-counter"],"runCount":1,"keys":["ci-pipeline (curl/8.9.1)","inference-gateway (python-httpx/0.28.1)","mobile-app"],"keyCount":5}}}"#,
+                ),
+                WaitText("and 2 more"),
             ],
         },
         SceneState {

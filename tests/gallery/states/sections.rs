@@ -69,7 +69,7 @@ pub(super) const ACTIVITY_PAGE: Scene = Scene {
 
 /// Reports that the window uses a service outside the app.
 const ATTACHED: Step = SendEvent(
-    r#"{"type":"status","status":{"state":"running","url":"http://127.0.0.1:8576","port":8576,"embedded":false,"exportLine":"export ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:8576"}}"#,
+    r#"{"type":"status","status":{"state":"running","url":"http://127.0.0.1:8576","port":8576,"host":"otherProgram","canKeepRunning":false,"exportLine":"export ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:8576"}}"#,
 );
 
 pub(super) const CONNECTION_PAGE: Scene = Scene {
@@ -80,6 +80,16 @@ pub(super) const CONNECTION_PAGE: Scene = Scene {
         SceneState {
             name: "attached",
             steps: &[ATTACHED, GoTo("Connection"), WaitText("It keeps running when you close this app")],
+        },
+        SceneState {
+            name: "background",
+            steps: &[
+                SendEvent(
+                    r#"{"type":"status","status":{"state":"running","url":"http://127.0.0.1:8576","port":8576,"host":"background","canKeepRunning":true,"exportLine":"export ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:8576"}}"#,
+                ),
+                GoTo("Connection"),
+                WaitText("The key service runs in the background"),
+            ],
         },
         SceneState { name: "port", steps: &[GoTo("Connection"), Click("Change port…"), WaitSelector("main input")] },
         SceneState {

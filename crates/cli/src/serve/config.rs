@@ -37,6 +37,10 @@ pub(crate) struct ServeOptions {
     /// Format of the log on standard error [default: human on a terminal, otherwise json].
     #[arg(long, value_name = "FORMAT", env = "UL_KEYS_LOG_FORMAT")]
     log_format: Option<LogFormatOption>,
+    /// Run as the background service of the window, which passes its sockets. Ignores the configuration file, writes
+    /// the window's log files, and leaves the terminal.
+    #[arg(long, hide = true)]
+    pub(crate) background: bool,
     /// Print the configuration that results from options, environment and file, and exit.
     #[arg(long)]
     pub(crate) print_config: bool,
@@ -110,6 +114,7 @@ impl LoadedConfig {
         let folder = named(&options.data).map(|folder| std::path::absolute(&folder).unwrap_or(folder));
         let mut paths = locate(folder.as_deref())?;
         let file = named(&options.config).or_else(|| Some(paths.serve_config.clone()).filter(|file| file.exists()));
+        let file = file.filter(|_| !options.background);
         let text = file.as_deref().map_or(Ok(String::new()), read_file)?;
         let fields = FileFields::parse(&text).map_err(|error| error.in_file(file.as_deref(), &text))?;
         if let (None, Some(data)) = (&folder, &fields.data) {

@@ -19,9 +19,19 @@ export class Connection {
     return this.#status.state === 'running';
   }
 
-  /** Whether the service is part of this app. If not, this app uses the service that `ul-keys serve` runs. */
-  get embedded(): boolean {
-    return this.#status.state !== 'running' || this.#status.embedded;
+  /** Whether the service belongs to this app. If not, this app uses one that another program runs (`ul-keys serve`). */
+  get own(): boolean {
+    return this.#status.state !== 'running' || this.#status.host !== 'otherProgram';
+  }
+
+  /** Whether the service keeps running when this app ends. */
+  get inBackground(): boolean {
+    return this.#status.state === 'running' && this.#status.host === 'background';
+  }
+
+  /** Whether the service can keep running when this app ends. */
+  get canKeepRunning(): boolean {
+    return this.#status.state === 'running' && this.#status.canKeepRunning;
   }
 
   /** The service's address while it runs. */

@@ -11,5 +11,7 @@ it('keeps showing a problem while the service starts', () => {
 
 it('shows what an attempt ended with', () => {
   expect(problemAfter(stopped, taken)).toBe(taken);
-  expect(problemAfter(taken, { state: 'running', url: '', port: 8577, embedded: true, exportLine: '' })).toBeNull();
+  expect(
+    problemAfter(taken, { state: 'running', url: '', port: 8577, host: 'app', canKeepRunning: true, exportLine: '' }),
+  ).toBeNull();
 });

@@ -181,9 +181,9 @@ export const copyKeyId = (keyId: string) => call<null>('copy_key_id', { keyId })
 /** Keeps all preferences; the windows hear of them as of any event. */
 export const changePreferences = (preferences: Preferences) => call<null>('change_preferences', { preferences });
 
-/** The page shows the question before the app quits (`shown`), or the person has answered it. */
-export const answerQuitQuestion = (answer: 'shown' | 'keepOpen' | 'quit') =>
-  call<null>('answer_quit_question', { answer });
+/** The page shows the question before the app ends (`shown`), or the person has answered it. */
+export const answerQuitQuestion = (answer: 'shown' | 'keepOpen' | 'keepRunning' | 'quit', remember: boolean) =>
+  call<null>('answer_quit_question', { answer, remember });
 
 /** Where the app keeps its files. */
 export const getFileLocations = () => call<FileLocations>('get_file_locations');

@@ -4,6 +4,12 @@ export const connection = {
   hereText: 'Der Schlüsseldienst ist Teil dieser App: Er läuft, solange die App geöffnet ist.',
   hereAttached:
     'Der Schlüsseldienst läuft eigenständig („ul-keys serve“). Er läuft weiter, wenn Sie diese App schließen.',
+  hereBackground:
+    'Der Schlüsseldienst läuft im Hintergrund. Er läuft weiter, wenn Sie dieses Fenster schließen; „Datei > Beenden“ beendet ihn.',
+  closing: 'Beim Schließen des Fensters',
+  closingHint:
+    'Programme können Ihre Schlüssel nur verwenden, solange der Schlüsseldienst läuft. „Datei > Beenden“ beendet ihn immer.',
+  closings: { ask: 'Fragen', keepRunning: 'Im Hintergrund weiterlaufen', quit: 'Beenden' },
   address: 'Adresse',
   programs: 'Programme hierher leiten',
   shell: 'bash und zsh',

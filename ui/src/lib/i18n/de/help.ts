@@ -188,7 +188,10 @@ export const help = {
       'Einen neuen Schlüssel mit denselben Berechtigungen erstellen, an die Stelle des alten setzen und den alten widerrufen. Ist er womöglich schon in falschen Händen, zuerst widerrufen: Von da an wird er überall abgelehnt.',
     many: 'Beliebig viele. Mit einem für jedes Programm ist leicht zu sehen, wer was verwendet, und jeder lässt sich einzeln widerrufen.',
     team: 'Besser nicht. Haben alle Beteiligten je einen eigenen Schlüssel, ist zu sehen, wer was getan hat, und der Zugang lässt sich einzeln entziehen.',
-    closed: 'Nein. Der Schlüsseldienst läuft in dieser App, und Programme erreichen ihn nur, solange sie geöffnet ist.',
+    closed:
+      'Ja, wenn Sie UL Keys beim Schließen des Fensters weiterlaufen lassen. Wenn Sie UL Keys beenden, können Programme Ihre Schlüssel erst wieder verwenden, wenn Sie es öffnen.',
+    closedNever:
+      'Nein. Der Schlüsseldienst läuft in dieser App, und Programme erreichen ihn nur, solange sie geöffnet ist.',
     closedAttached:
       'Ja. Der Schlüsseldienst läuft eigenständig („ul-keys serve“), ob diese App geöffnet ist oder nicht.',
     proxy:

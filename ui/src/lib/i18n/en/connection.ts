@@ -3,6 +3,11 @@ export const connection = {
   here: 'This computer',
   hereText: 'The key service is part of this app: it runs as long as the app is open.',
   hereAttached: 'The key service runs on its own (“ul-keys serve”). It keeps running when you close this app.',
+  hereBackground:
+    'The key service runs in the background. It keeps running when you close this window; File > Quit stops it.',
+  closing: 'When you close the window',
+  closingHint: 'Programs can use your keys only while the key service is running. File > Quit always stops it.',
+  closings: { ask: 'Ask', keepRunning: 'Keep running in the background', quit: 'Quit' },
   address: 'Address',
   programs: 'Point programs here',
   shell: 'bash and zsh',

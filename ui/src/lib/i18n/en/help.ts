@@ -179,7 +179,9 @@ export const help = {
       'Create a new key with the same scopes, put it where the old one was, and revoke the old one. If it may be in wrong hands now, revoke it first: from then on it is refused everywhere.',
     many: 'As many as you like. One for each program makes it easy to see who uses what, and to revoke one alone.',
     team: 'Better not. With a key each, you see who did what, and can take back one person’s access alone.',
-    closed: 'No. The key service runs in this app, and programs reach it only while the app is open.',
+    closed:
+      'Yes, if you let UL Keys keep running when you close its window. If you quit UL Keys, programs can’t use your keys until you open it again.',
+    closedNever: 'No. The key service runs in this app, and programs reach it only while the app is open.',
     closedAttached: 'Yes. The key service runs on its own (“ul-keys serve”), whether this app is open or not.',
     proxy:
       'Add 127.0.0.1 to the variables no_proxy and NO_PROXY wherever an app uses a key. Otherwise the proxy receives the key, and the app can’t reach the local server. “ul-keys run” and the examples do this for you; a .env file doesn’t.',

@@ -4,6 +4,12 @@ export const connection = {
   hereText: 'O serviço de chaves faz parte deste aplicativo: ele funciona enquanto o aplicativo está aberto.',
   hereAttached:
     'O serviço de chaves é executado por conta própria (“ul-keys serve”). Ele continua em execução quando você fecha este aplicativo.',
+  hereBackground:
+    'O serviço de chaves é executado em segundo plano. Ele continua quando você fecha esta janela; “Arquivo > Sair” o encerra.',
+  closing: 'Ao fechar a janela',
+  closingHint:
+    'Os programas só podem usar suas chaves enquanto o serviço de chaves está em execução. “Arquivo > Sair” sempre o encerra.',
+  closings: { ask: 'Perguntar', keepRunning: 'Continuar em segundo plano', quit: 'Sair' },
   address: 'Endereço',
   programs: 'Direcione os programas para cá',
   shell: 'bash e zsh',

@@ -186,7 +186,9 @@ export const help = {
       'Crie uma chave nova com os mesmos escopos, coloque-a no lugar da antiga e revogue a antiga. Se ela já pode estar em mãos erradas, revogue-a primeiro: a partir daí ela é recusada em todo lugar.',
     many: 'Quantas quiser. Com uma para cada programa, fica fácil ver quem usa o quê e revogar só uma delas.',
     team: 'Melhor não. Com uma chave para cada pessoa, você vê quem fez o quê e pode retirar o acesso de uma só.',
-    closed: 'Não. O serviço de chaves é executado neste aplicativo, e os programas só o acessam com ele aberto.',
+    closed:
+      'Sim, se você deixar o UL Keys continuar em execução ao fechar a janela. Se você sair do UL Keys, os programas não podem usar suas chaves até você abri-lo novamente.',
+    closedNever: 'Não. O serviço de chaves é executado neste aplicativo, e os programas só o acessam com ele aberto.',
     closedAttached:
       'Sim. O serviço de chaves é executado por conta própria (“ul-keys serve”), com este aplicativo aberto ou fechado.',
     proxy:

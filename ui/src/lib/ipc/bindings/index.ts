@@ -1047,15 +1047,21 @@ name: string,
  */
 pid: number, };
 
+export type ServiceHost = "app" | "background" | "otherProgram";
+
 export type ServiceStatus = { "state": "starting" } | { "state": "running", 
 /**
  * The base URL of the service, such as `http://127.0.0.1:8576`.
  */
 url: string, port: number, 
 /**
- * Whether the service is part of this app. If not, the app uses the service that `ul-keys serve` runs.
+ * Which program runs the service.
  */
-embedded: boolean, 
+host: ServiceHost, 
+/**
+ * Whether the service can keep running in the background when the app ends.
+ */
+canKeepRunning: boolean, 
 /**
  * The shell command that makes programs started from the same terminal use the service.
  */
@@ -1176,6 +1182,8 @@ showing: ApiKey | null,
  */
 lost: UnsavedKey | null, };
 
+export type Closing = "ask" | "keepRunning" | "quit";
+
 export type Language = "system" | "en" | "de" | "pt-BR";
 
 export type FormatRegions = { dates: string | null, numbers: string | null, };
@@ -1266,6 +1274,10 @@ textPercent: number,
  */
 clipboardSeconds: number | null, 
 /**
+ * What closing the last window does.
+ */
+closing: Closing, 
+/**
  * Days after which a key is due for rotation, 1 to 3,650.
  */
 rotationDays: number, 
@@ -1284,7 +1296,9 @@ storage: StorageLimits, };
 
 export type MenuAction = "newKey" | "search" | "preferences" | "help" | "about";
 
-export type QuitQuestion = { 
+export type QuitQuestion = { "kind": "keepRunning", "uses": UsesInProgress } | { "kind": "quit", "uses": UsesInProgress };
+
+export type UsesInProgress = { 
 /**
  * Names of some live runs in the form `project/slug`, most recently reported first.
  */
@@ -1292,7 +1306,15 @@ runs: Array<string>,
 /**
  * Total number of live runs.
  */
-count: number, };
+runCount: number, 
+/**
+ * Names of some other keys that were used in the last minutes, each with its client, most recently used first.
+ */
+keys: Array<string>, 
+/**
+ * Total number of other keys that were used in the last minutes.
+ */
+keyCount: number, };
 
 export type UndeletableReason = "locked" | "dismissed" | "unreachable" | "failed";
 
@@ -1440,4 +1462,4 @@ export const LIMIT_RANGE: NumberRange = {"least":1,"most":999999};
 
 export const STORAGE_LIMIT_RANGE: NumberRange = {"least":1,"most":9999999};
 
-export type CommandArguments = { get_about: never, export_activity: 'format' | 'kind' | 'keyId' | 'day' | 'title', list_activity: 'query', clear_clipboard: never, copy_key_id: 'keyId', copy_service_url: never, copy_text: 'text', change_port: 'port', get_file_locations: never, retry_service: never, show_list_window: never, subscribe: 'channel', check_key: 'key' | 'method' | 'path', count_keys: never, create_key: 'name' | 'scopes' | 'replaces', focus_one_time_window: never, get_key: 'keyId', get_key_usage: 'keyId' | 'hours', get_keychain_name: 'keyId', list_keys: 'query', rename_key: 'keyId' | 'name', replace_lost_key: never, revoke_key: 'keyId', choose_env_file: 'title', close_one_time_window: 'unseen', copy_key: never, copy_snippet: 'template', one_time_hidden: never, one_time_ready: 'height', reveal_key: 'publicKey', save_in_keychain: 'replace', write_env_file: never, change_preferences: 'preferences', answer_quit_question: 'answer', cancel_run: 'runId', delete_run: 'runId', get_run: 'runId', get_training_storage: never, list_runs: 'keyId' | 'cursor', };
+export type CommandArguments = { get_about: never, export_activity: 'format' | 'kind' | 'keyId' | 'day' | 'title', list_activity: 'query', clear_clipboard: never, copy_key_id: 'keyId', copy_service_url: never, copy_text: 'text', change_port: 'port', get_file_locations: never, retry_service: never, show_list_window: never, subscribe: 'channel', check_key: 'key' | 'method' | 'path', count_keys: never, create_key: 'name' | 'scopes' | 'replaces', focus_one_time_window: never, get_key: 'keyId', get_key_usage: 'keyId' | 'hours', get_keychain_name: 'keyId', list_keys: 'query', rename_key: 'keyId' | 'name', replace_lost_key: never, revoke_key: 'keyId', choose_env_file: 'title', close_one_time_window: 'unseen', copy_key: never, copy_snippet: 'template', one_time_hidden: never, one_time_ready: 'height', reveal_key: 'publicKey', save_in_keychain: 'replace', write_env_file: never, change_preferences: 'preferences', answer_quit_question: 'answer' | 'remember', cancel_run: 'runId', delete_run: 'runId', get_run: 'runId', get_training_storage: never, list_runs: 'keyId' | 'cursor', };
