@@ -47,6 +47,17 @@ pub(crate) enum CloseRequest {
     App,
 }
 
+/// What happens with a request to close the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CloseCheck {
+    /// A decision about this request has begun.
+    Begun(CloseRequest),
+    /// A decision is already in progress.
+    InProgress,
+    /// The decision was made: the window may close.
+    MayClose,
+}
+
 /// The phase of a request to close the window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum QuitPhase {
@@ -92,6 +103,7 @@ impl QuitConfirmation {
     /// Cancels the request to close: the user keeps the window open.
     pub(crate) fn keep_open(&self) {
         *self.request.lock() = CloseRequest::default();
+        *self.fate.lock() = ServiceFate::default();
         self.question.send_replace(None);
         self.phase.send_replace(QuitPhase::Open);
     }
@@ -101,24 +113,22 @@ impl QuitConfirmation {
         *self.request.lock() = CloseRequest::App;
     }
 
-    /// Starts to decide about a request to close the window, unless a decision is already in progress. Returns the
-    /// request if a decision was started, `Some(None)` if one is in progress, and `None` if the window may close.
-    pub(crate) fn begin_check(&self) -> Option<Option<CloseRequest>> {
-        let request = std::mem::take(&mut *self.request.lock());
-        let mut begins = Some(None);
+    /// Starts to decide about a request to close the window, unless a decision is already in progress.
+    pub(crate) fn begin_check(&self) -> CloseCheck {
+        let mut check = CloseCheck::InProgress;
         self.phase.send_if_modified(|phase| match *phase {
             QuitPhase::Quitting => {
-                begins = None;
+                check = CloseCheck::MayClose;
                 false
             }
             QuitPhase::Checking | QuitPhase::Asked => false,
             QuitPhase::Open | QuitPhase::Shown => {
                 *phase = QuitPhase::Checking;
-                begins = Some(Some(request));
+                check = CloseCheck::Begun(std::mem::take(&mut *self.request.lock()));
                 true
             }
         });
-        begins
+        check
     }
 
     /// Returns whether a page is subscribed to the question.
@@ -162,21 +172,25 @@ mod tests {
     #[test]
     fn begin_check_during_check_does_not_start_another() {
         let closing = QuitConfirmation::default();
-        assert_eq!(closing.begin_check(), Some(Some(CloseRequest::Window)));
-        assert_eq!(closing.begin_check(), Some(None), "a decision is in progress");
+        assert_eq!(closing.begin_check(), CloseCheck::Begun(CloseRequest::Window));
+        assert_eq!(closing.begin_check(), CloseCheck::InProgress, "a decision is in progress");
         closing.mark_question_shown();
         assert_eq!(*closing.phase.borrow(), QuitPhase::Checking, "the question is not shown yet");
         closing.phase.send_replace(QuitPhase::Asked);
-        assert_eq!(closing.begin_check(), Some(None));
+        assert_eq!(closing.begin_check(), CloseCheck::InProgress);
         closing.mark_question_shown();
         closing.request_quit();
-        assert_eq!(closing.begin_check(), Some(Some(CloseRequest::App)), "decides again, because uses may have ended");
+        assert_eq!(
+            closing.begin_check(),
+            CloseCheck::Begun(CloseRequest::App),
+            "decides again, because uses may have ended"
+        );
         closing.keep_open();
         assert_eq!(
             (closing.begin_check(), closing.question.borrow().is_none()),
-            (Some(Some(CloseRequest::Window)), true)
+            (CloseCheck::Begun(CloseRequest::Window), true)
         );
         closing.phase.send_replace(QuitPhase::Quitting);
-        assert_eq!(closing.begin_check(), None);
+        assert_eq!(closing.begin_check(), CloseCheck::MayClose);
     }
 }

@@ -59,9 +59,9 @@ impl fmt::Display for ServiceStatus {
 pub(crate) enum ServiceHost {
     /// This app, so that the service ends with the app.
     App,
-    /// A background process that this app has started, and can stop.
+    /// A background process that a window has started, and that this app can stop.
     Background,
-    /// `ul-keys serve`, which someone else has started.
+    /// `ul-keys serve`, which was not started by a window.
     OtherProgram,
 }
 

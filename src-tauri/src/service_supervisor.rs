@@ -1,13 +1,16 @@
-//! Runs the key service in this process: starts it, monitors it, moves it to another port, and stops it. If the person
-//! runs a service with the same database outside the app (`ul-keys serve`), uses that service instead.
+//! Starts the key service, monitors it, moves it to another port, and stops it. The service runs in this process, or in
+//! a background process if keys must work without a window. If the person runs a service with the same database
+//! (`ul-keys serve`), uses that service instead.
 
 mod attached;
 mod background;
 mod ports;
+mod process_handle;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -32,6 +35,8 @@ use ulkeys_store::SqliteStore;
 use crate::database_problem::describe_problem;
 use crate::service_status::{ServiceHost, ServiceStatus};
 use attached::AttachedService;
+pub(crate) use background::find_program as find_background_program;
+use process_handle::{ProcessHandle, ProcessSignal};
 
 /// Maximum time that the service may take to write pending data and stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +48,7 @@ const RESTART_POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// The pause between two attempts to attach to a service that may be starting.
 const ATTACH_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Supervises the embedded key service.
+/// Supervises the key service.
 pub(crate) struct ServiceSupervisor {
     database: PathBuf,
     revocations: PathBuf,
@@ -51,6 +56,10 @@ pub(crate) struct ServiceSupervisor {
     training: TrainingConfig,
     /// Whether the user wants keys to work without a window.
     keeps_running: Setting<bool>,
+    /// Whether the service was last in the background, so that it also restarts there.
+    was_in_background: AtomicBool,
+    /// Set when the app ends. The service is not started any more.
+    is_finishing: AtomicBool,
     status: watch::Sender<ServiceStatus>,
     /// The health of the database. Its list of outside changes (made by other programs) also contains those that were
     /// detected before the service was restarted.
@@ -84,14 +93,14 @@ enum ServicePlace {
     /// In this process. `sockets` are those on which the service listens, so that another process can take them over.
     Embedded { shutdown: CancellationToken, server: JoinHandle<()>, sockets: Vec<std::net::TcpListener> },
     /// In another process. Cancelling `detached` ends the task that waits for the end of that service.
-    /// `background_pid` is its process ID if a window has started it.
-    Attached { detached: CancellationToken, background_pid: Option<u32> },
+    /// `background` is its process if a window has started it.
+    Attached { detached: CancellationToken, background: Option<ProcessHandle> },
 }
 
 impl RunningService {
-    fn background_pid(&self) -> Option<u32> {
-        match self.place {
-            ServicePlace::Attached { background_pid, .. } => background_pid,
+    fn background(&self) -> Option<&ProcessHandle> {
+        match &self.place {
+            ServicePlace::Attached { background, .. } => background.as_ref(),
             ServicePlace::Embedded { .. } => None,
         }
     }
@@ -99,8 +108,8 @@ impl RunningService {
     fn host(&self) -> ServiceHost {
         match self.place {
             ServicePlace::Embedded { .. } => ServiceHost::App,
-            ServicePlace::Attached { background_pid: Some(_), .. } => ServiceHost::Background,
-            ServicePlace::Attached { background_pid: None, .. } => ServiceHost::OtherProgram,
+            ServicePlace::Attached { background: Some(_), .. } => ServiceHost::Background,
+            ServicePlace::Attached { background: None, .. } => ServiceHost::OtherProgram,
         }
     }
 }
@@ -132,6 +141,8 @@ impl ServiceSupervisor {
             limits,
             training,
             keeps_running,
+            was_in_background: AtomicBool::default(),
+            is_finishing: AtomicBool::default(),
             status: watch::Sender::new(ServiceStatus::Starting),
             health: watch::Sender::new(DatabaseHealth::default()),
             running: Mutex::default(),
@@ -178,15 +189,16 @@ impl ServiceSupervisor {
         self.running.lock().as_ref().map_or(ServiceHost::App, RunningService::host)
     }
 
-    /// Returns whether the service can continue to run when the app ends.
+    /// Returns whether the service can continue to run when the app ends. It cannot if the database was moved or
+    /// replaced, because only the running service still knows the keys.
     pub(crate) fn can_keep_running(&self) -> bool {
-        matches!(self.status(), ServiceStatus::Running { can_keep_running: true, .. })
+        background::find_program().is_some() && self.health.borrow().stopped.is_none()
     }
 
     /// Makes a background service apply the changed settings. A service in this process follows them itself.
     pub(crate) fn reload_background_settings(&self) {
-        if let Some(pid) = self.running.lock().as_ref().and_then(RunningService::background_pid) {
-            background::reload_settings(pid);
+        if let Some(process) = self.running.lock().as_ref().and_then(RunningService::background) {
+            process.send_signal(ProcessSignal::Reload);
         }
     }
 
@@ -219,18 +231,57 @@ impl ServiceSupervisor {
     /// Ends the service with the app, or lets it continue in the background. If the service is still starting after
     /// [`STOP_TIMEOUT`], for example because a disk does not respond, it is abandoned, so that the app can quit.
     pub(crate) async fn finish(&self, fate: ServiceFate) {
+        self.is_finishing.store(fate != ServiceFate::KeepRunning, Ordering::Relaxed);
         let Ok(_changing) = tokio::time::timeout(STOP_TIMEOUT, self.changing.lock()).await else {
             return tracing::warn!("the key service is still starting; quitting without waiting for it");
         };
         match (fate, self.host()) {
-            (ServiceFate::Stop, _) | (ServiceFate::Unchanged, ServiceHost::App) => self.stop_locked().await,
-            (ServiceFate::KeepRunning, ServiceHost::App) => self.hand_over_locked().await,
+            (ServiceFate::Stop, _) | (ServiceFate::Unchanged | ServiceFate::KeepRunning, ServiceHost::App) => {
+                self.stop_locked().await;
+            }
             // The other process continues.
             (_, ServiceHost::Background | ServiceHost::OtherProgram) => {}
         }
     }
 
+    /// Moves the service from this process to the background, if it is not there already. Connections wait on the
+    /// sockets until that service is ready.
+    ///
+    /// # Errors
+    /// Returns the reason if the service does not start in the background. It then runs in this process again.
+    pub(crate) async fn move_to_background(self: &Arc<Self>) -> Result<(), String> {
+        let _changing = self.changing.lock().await;
+        if self.host() != ServiceHost::App {
+            return Ok(());
+        }
+        let Some(RunningService { place: ServicePlace::Embedded { shutdown, server, sockets }, port, .. }) =
+            self.running.lock().take()
+        else {
+            return Err("the key service is not running".to_owned());
+        };
+        stop_server(&shutdown, server).await;
+        match self.launch_in_background(&sockets).await {
+            Ok(attached) => {
+                self.publish_attached(attached, port);
+                tracing::info!("the key service continues in the background");
+                Ok(())
+            }
+            Err(reason) => {
+                drop(sockets);
+                self.start_locked(port).await;
+                Err(reason)
+            }
+        }
+    }
+
+    async fn launch_in_background(&self, sockets: &[std::net::TcpListener]) -> Result<AttachedService, String> {
+        background::start(sockets, &self.database, || self.is_finishing.load(Ordering::Relaxed)).await
+    }
+
     async fn start_locked(self: &Arc<Self>, port: u16) -> ServiceStatus {
+        if self.is_finishing.load(Ordering::Relaxed) {
+            return self.status();
+        }
         self.status.send_replace(ServiceStatus::Starting);
         if let Some(attached) = attached::connect(&self.database).await {
             return self.publish_attached(attached, port);
@@ -250,15 +301,16 @@ impl ServiceSupervisor {
         self.publish_start(Err(failed), port)
     }
 
-    /// Starts the service on open sockets: in the background if the user wants keys to work without a window, and
-    /// otherwise in this process.
+    /// Starts the service on open sockets: in the background if the user wants keys to work without a window, or if it
+    /// was there before, and otherwise in this process.
     async fn launch_locked(self: &Arc<Self>, listeners: Vec<TcpListener>, port: u16) -> ServiceStatus {
         let (listeners, sockets) = match duplicate_sockets(listeners) {
             Ok(duplicated) => duplicated,
             Err(error) => return self.publish_status(Err(stopped_status(error))),
         };
-        if self.keeps_running.get() && background::find_program().is_some() {
-            match background::start(&sockets, &self.database).await {
+        let in_background = self.keeps_running.get() || self.was_in_background.load(Ordering::Relaxed);
+        if in_background && background::find_program().is_some() {
+            match self.launch_in_background(&sockets).await {
                 Ok(attached) => return self.publish_attached(attached, port),
                 // The window says why the service cannot run, if it cannot run in this process either.
                 Err(reason) => tracing::warn!(reason, "the key service does not start in the background"),
@@ -282,10 +334,15 @@ impl ServiceSupervisor {
 
     /// Uses a service outside the app. `port` is the port of the app's own service, which starts if that service ends.
     fn publish_attached(self: &Arc<Self>, attached: AttachedService, port: u16) -> ServiceStatus {
-        let AttachedService { client, url, port: attached_port, background_pid } = attached;
+        let AttachedService { client, url, port: attached_port, background } = attached;
         let detached = CancellationToken::new();
         tokio::spawn(self.clone().replace_ended_service(client.clone(), detached.clone(), port));
-        let place = ServicePlace::Attached { detached, background_pid };
+        self.was_in_background.store(background.is_some(), Ordering::Relaxed);
+        if let Some(process) = &background {
+            // The settings may have changed since the service has read them.
+            process.send_signal(ProcessSignal::Reload);
+        }
+        let place = ServicePlace::Attached { detached, background };
         self.publish_status(Ok(RunningService { client, url, port: attached_port, place }))
     }
 
@@ -305,7 +362,9 @@ impl ServiceSupervisor {
             if detached.run_until_cancelled(attached::follow_until_end(&client, on_health)).await.is_none() {
                 return;
             }
-            let deadline = Instant::now() + RESTART_TIMEOUT;
+            // systemd may restart a service that another program has started, but nothing restarts the app's own one.
+            let is_own = self.host() == ServiceHost::Background;
+            let deadline = Instant::now() + if is_own { RESTART_POLL_INTERVAL } else { RESTART_TIMEOUT };
             loop {
                 let replacement = attached::connect(&self.database).await;
                 let changing = self.changing.lock().await;
@@ -457,10 +516,11 @@ impl ServiceSupervisor {
             return;
         };
         match running.place {
-            ServicePlace::Attached { detached, background_pid } => {
+            ServicePlace::Attached { detached, background } => {
                 detached.cancel();
-                if let Some(pid) = background_pid {
-                    background::stop(pid, &self.database).await;
+                if let Some(process) = background {
+                    process.send_signal(ProcessSignal::Stop);
+                    process.wait_for_end().await;
                 }
             }
             ServicePlace::Embedded { shutdown, server, sockets } => {
@@ -468,21 +528,6 @@ impl ServiceSupervisor {
                 drop(sockets);
                 stop_server(&shutdown, server).await;
             }
-        }
-    }
-
-    /// Stops the service in this process, and lets the background service take over its sockets. Connections wait on
-    /// the sockets until that service is ready.
-    async fn hand_over_locked(&self) {
-        let Some(RunningService { place: ServicePlace::Embedded { shutdown, server, sockets }, .. }) =
-            self.running.lock().take()
-        else {
-            return;
-        };
-        stop_server(&shutdown, server).await;
-        match background::start(&sockets, &self.database).await {
-            Ok(_) => tracing::info!("the key service continues in the background"),
-            Err(reason) => tracing::error!(reason, "the key service does not continue in the background"),
         }
     }
 }

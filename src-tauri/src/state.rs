@@ -1,7 +1,7 @@
 //! The state that all commands share.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use ulkeys_client::ApiClient;
 use ulkeys_local::keychain_index::KeychainIndex;
 use ulkeys_local::paths::{FileLocations, Paths};
 use ulkeys_local::settings::{Closing, Settings};
+use ulkeys_local::start_at_login::LoginEntry;
 use ulkeys_service::{Setting, TrainingConfig};
 
 use crate::clipboard::Clipboard;
@@ -19,7 +20,7 @@ use crate::error::{AppErrorCode, CommandError};
 use crate::menu::MenuAction;
 use crate::one_time_secret::OneTimeSecret;
 use crate::quit_confirmation::QuitConfirmation;
-use crate::service_supervisor::ServiceSupervisor;
+use crate::service_supervisor::{ServiceSupervisor, find_background_program};
 
 pub(crate) struct AppState {
     pub(crate) service: Arc<ServiceSupervisor>,
@@ -31,6 +32,8 @@ pub(crate) struct AppState {
     /// Whether a screen reader is running.
     pub(crate) screen_reader: watch::Sender<bool>,
     pub(crate) file_locations: FileLocations,
+    /// Starts the service at login; `None` if this system cannot do that.
+    pub(crate) login_entry: Option<LoginEntry>,
     /// The folder for WebKit's cache.
     pub(crate) web_cache: PathBuf,
     /// Sends the actions that the user selects in the menu to the list window's page.
@@ -42,6 +45,7 @@ pub(crate) struct AppState {
 impl AppState {
     pub(crate) fn new(paths: Paths) -> Self {
         let places = FileLocations::from(&paths);
+        let data = paths.database.parent().filter(|_| !paths.is_default).map(Path::to_owned);
         let settings = Settings::load(paths.settings);
         let days = |days: u32| Duration::from_hours(24 * u64::from(days));
         let preferences = || settings.subscribe_preferences();
@@ -53,6 +57,7 @@ impl AppState {
         };
         Self {
             file_locations: places,
+            login_entry: find_background_program().and_then(|program| LoginEntry::locate(program, data)),
             web_cache: paths.web_cache,
             service: Arc::new(ServiceSupervisor::new(
                 paths.database,
@@ -72,7 +77,7 @@ impl AppState {
         }
     }
 
-    /// Returns a client for the embedded service, or an error if the service is not running.
+    /// Returns a client for the key service, or an error if the service is not running.
     pub(crate) fn api_client(&self) -> Result<ApiClient, CommandError> {
         self.service
             .api_client()

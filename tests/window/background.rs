@@ -1,5 +1,6 @@
 //! Keys that work without a window: the question when the last window closes, each answer, and the background service.
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -77,7 +78,7 @@ async fn kept_service_accepts_keys_until_user_quits() -> Result<()> {
     // The next window shows the same keys, and closes without a question.
     let app = start_again(&desktop, port).await?;
     go_to_section(&app, "Connection").await?;
-    app.wait_text("The key service runs in the background").await?;
+    app.wait_text("The key service keeps running when you close this window").await?;
     go_to_section(&app, "API Keys").await?;
     app.wait_text("gpu box").await?;
     app.close_window(&desktop).await?;
@@ -170,6 +171,66 @@ async fn window_changes_limits_and_port_of_background_service() -> Result<()> {
     Ok(())
 }
 
+/// Nothing else restarts the background service, and a program that uses a key must not wait for a person.
+#[tokio::test]
+async fn killed_background_service_is_replaced_by_window() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = start_with_settings(&desktop, json!({ "closing": "keepRunning" })).await?;
+    let (port, key) = (app.port, app.create_and_copy_key(&desktop, "kept", "read").await?);
+    let service = background_pid(&desktop)?;
+    send_signal(service, "KILL")?;
+    wait_until("the key to be accepted again", async || {
+        request_status(port, &key).await.is_ok_and(|it| it == StatusCode::OK)
+    })
+    .await?;
+    ensure!(background_pid(&desktop)? != service, "the service is not in the background");
+    // A signal ends the window, and leaves the service.
+    app.quit().await?;
+    ensure_accepted(port, &key).await
+}
+
+/// The keys are known only to the running service, so it cannot hand them over.
+#[tokio::test]
+async fn service_with_moved_database_is_not_kept_running() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = start_with_settings(&desktop, json!({})).await?;
+    let key = app.create_and_copy_key(&desktop, "kept", "read").await?;
+    ensure_accepted(app.port, &key).await?;
+    let database = desktop.data_folder().join("keys.db");
+    std::fs::rename(&database, database.with_file_name("elsewhere.db"))?;
+    app.wait_text("The key database was moved or deleted").await?;
+    bring_to_front(&app, &desktop).await?;
+    desktop.press(&["ctrl+w"])?;
+    app.wait_text(QUIT_QUESTION).await?;
+    app.wait_focus("Keep open").await?;
+    ensure!(!database.exists(), "an empty database was created");
+    ensure_accepted(app.port, &key).await
+}
+
+/// A second question takes the place of the first one, with the focus on its safe answer.
+#[tokio::test]
+async fn quit_while_question_is_open_asks_whether_to_quit() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = start_with_settings(&desktop, json!({})).await?;
+    let key = app.create_and_copy_key(&desktop, "kept", "read").await?;
+    ensure_accepted(app.port, &key).await?;
+    ask_by_closing(&desktop, &app).await?;
+    desktop.press(&["ctrl+q"])?;
+    app.wait_text(QUIT_QUESTION).await?;
+    app.wait_focus("Keep open").await?;
+    desktop.press(&["Return"])?;
+    wait_dialog_closed(&app).await?;
+    ensure_accepted(app.port, &key).await
+}
+
+/// Returns the process ID of the service in the background.
+fn background_pid(desktop: &Desktop) -> Result<u32> {
+    let file = desktop.home().join("run/ul-keys").read_dir()?.next().context("no service")??.path();
+    let session: Value = serde_json::from_slice(&std::fs::read(file)?)?;
+    ensure!(session["is_background"] == true, "the service is not in the background");
+    Ok(u32::try_from(session["pid"].as_u64().context("no process ID")?)?)
+}
+
 /// Sends requests until it is stopped: every second one on a new connection.
 struct Load {
     stops: Arc<AtomicBool>,
@@ -254,5 +315,38 @@ async fn windows_and_display_come_and_go_without_rejected_requests() -> Result<(
     let counted: u64 =
         hours.iter().filter(|hour| hour["outcome"] == "accepted").filter_map(|hour| hour["requests"].as_u64()).sum();
     ensure!(counted == accepted, "{accepted} requests were accepted, and {counted} counted: {usage}");
+    Ok(())
+}
+
+/// A desktop session starts the service without a window, and honors the switch.
+#[tokio::test]
+async fn session_starts_service_at_login_if_switched_on() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = start_with_settings(&desktop, json!({})).await?;
+    let (port, key) = (app.port, app.create_and_copy_key(&desktop, "kept", "read").await?);
+    go_to_section(&app, "Connection").await?;
+    app.click("Start the key service when I log in").await?;
+    app.wait_text("Saved").await?;
+    bring_to_front(&app, &desktop).await?;
+    app.close_by_keys(&desktop, "ctrl+q").await?;
+    // The started programs keep the output of the session, so it must not be a pipe.
+    let log_in = || -> Result<()> {
+        let mut session = desktop.command("/usr/lib/x86_64-linux-gnu/openbox-xdg-autostart");
+        let status = session.arg("OPENBOX").stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+        ensure!(status.success(), "the session failed: {status}");
+        Ok(())
+    };
+    log_in()?;
+    wait_until("the service", async || request_status(port, &key).await.is_ok_and(|it| it == StatusCode::OK)).await?;
+
+    let app = start_again(&desktop, port).await?;
+    go_to_section(&app, "Connection").await?;
+    app.wait_text("The key service keeps running when you close this window").await?;
+    app.click("Start the key service when I log in").await?;
+    app.wait_text("Saved").await?;
+    quit_by_menu_key(&desktop, &app).await?;
+    log_in()?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    ensure!(request_status(port, &key).await.is_err(), "the service was started");
     Ok(())
 }

@@ -30,7 +30,7 @@ const RUN_PACKAGES: &[&str] = &[
 /// - tools that control windows and read the clipboard and the accessibility bus
 /// - a database shell, a system call tracer and a fake clock
 /// - access control lists, and a file system that ignores permissions
-/// - Python for the published client
+/// - Python for the published client, and for openbox's implementation of autostart
 /// - TLS and port forwarding for the gateway tests
 const TEST_PACKAGES: &[&str] = &[
     "acl",
@@ -54,6 +54,7 @@ const TEST_PACKAGES: &[&str] = &[
     "parcellite",
     "python3-gi",
     "python3-venv",
+    "python3-xdg",
     "socat",
     "sqlite3",
     "strace",

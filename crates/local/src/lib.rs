@@ -23,6 +23,7 @@ pub mod settings;
 #[path = "../../../tests/harness/skip.rs"]
 #[expect(clippy::print_stderr, reason = "a skipped test names its reason")]
 mod skipped_test;
+pub mod start_at_login;
 pub mod terminal;
 pub mod thread_panic;
 pub mod user;

@@ -16,7 +16,7 @@ pub const APP_IDENTIFIER: &str = "org.ulkeys.UlKeys";
 /// The app's identifier up to version 0.1.0. It was changed because Flathub rejects identifiers that end in `.desktop`.
 const FORMER_IDENTIFIER: &str = "org.ulkeys.desktop";
 /// The environment variable that selects a single folder for all of the app's files except the revocation record.
-const DATA_DIR_VARIABLE: &str = "UL_KEYS_DATA_DIR";
+pub const DATA_DIR_VARIABLE: &str = "UL_KEYS_DATA_DIR";
 
 /// The paths of the app's files.
 pub struct Paths {

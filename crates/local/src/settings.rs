@@ -278,10 +278,10 @@ pub struct Preferences {
     pub rotation_days: u32,
     /// Days after which a training run is deleted, 1 to 3,650; `null` for never.
     pub run_days: Option<u32>,
-    /// Rate limits of the embedded service.
+    /// Rate limits of the app's own service.
     #[ts(as = "schema::RateLimits")]
     pub limits: RateLimits,
-    /// Limits on the training data that the embedded service stores, in MiB.
+    /// Limits on the training data that the app's own service stores, in MiB.
     #[ts(as = "schema::StorageLimits")]
     pub storage: StorageLimits,
 }

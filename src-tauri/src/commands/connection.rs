@@ -14,6 +14,7 @@ use ulkeys_local::keychain_index::{KeychainIndex, UndeletableKeys};
 use ulkeys_local::locale;
 use ulkeys_local::paths::FileLocations;
 use ulkeys_local::settings::{Language, Preferences};
+use ulkeys_local::start_at_login::LoginEntry;
 
 use super::{UntrustedArg, invalid_argument};
 use crate::clipboard::Clipboard;
@@ -35,6 +36,23 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 #[tauri::command]
 pub(crate) fn get_file_locations(state: State<'_, Arc<AppState>>) -> FileLocations {
     state.file_locations.clone().with_settings_problem(state.settings.problem())
+}
+
+/// Returns whether the service starts when the user logs in; `null` if this system cannot do that.
+#[tauri::command]
+pub(crate) fn get_start_at_login(state: State<'_, Arc<AppState>>) -> Option<bool> {
+    state.login_entry.as_ref().map(LoginEntry::is_enabled)
+}
+
+/// Changes whether the service starts when the user logs in.
+#[tauri::command(async)]
+pub(crate) fn set_start_at_login(state: State<'_, Arc<AppState>>, enabled: UntrustedArg) -> Result<()> {
+    let enabled = enabled.into_bool("enabled")?;
+    let unsupported = || invalid_argument("enabled", "is not supported on this system");
+    state.login_entry.as_ref().ok_or_else(unsupported)?.set_enabled(enabled).map_err(|error| {
+        tracing::warn!(%error, "couldn't save whether the service starts at login");
+        CommandError::for_file(AppErrorCode::SettingsNotSaved, &error)
+    })
 }
 
 /// Tries to restart the service after a problem.

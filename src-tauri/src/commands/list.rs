@@ -18,7 +18,9 @@ macro_rules! for_each_command {
             clipboard::copy_text(text) in ["main"];
             connection::change_port(port) in ["main"];
             connection::get_file_locations() in ["main"];
+            connection::get_start_at_login() in ["main"];
             connection::retry_service() in ["main"];
+            connection::set_start_at_login(enabled) in ["main"];
             connection::show_list_window() in ["main"];
             connection::subscribe(channel) in ["main", "one-time"];
             keys::check_key(key, method, path) in ["main"];

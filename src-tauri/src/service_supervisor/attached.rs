@@ -1,4 +1,5 @@
-//! The connection to a key service that this person runs outside the app, with `ul-keys serve`.
+//! The connection to a key service that runs outside the app: one that a window has left in the background, or one that
+//! this person runs with `ul-keys serve`.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,6 +11,8 @@ use ulkeys_client::ApiClient;
 use ulkeys_local::ports::port_belongs_to_other_user;
 use ulkeys_local::service_session::{ServiceSession, find_running_service};
 
+use super::process_handle::ProcessHandle;
+
 /// Maximum time to wait for the answer of the service.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Delay after an event stream could not be opened.
@@ -20,8 +23,8 @@ pub(super) struct AttachedService {
     pub(super) client: ApiClient,
     pub(super) url: String,
     pub(super) port: u16,
-    /// The process ID of the service, if a window has started it in the background.
-    pub(super) background_pid: Option<u32>,
+    /// The process of the service, if a window has started it in the background.
+    pub(super) background: Option<ProcessHandle>,
 }
 
 /// Connects to the service that uses `database`. Returns `None` if this person runs no such service, or if it does not
@@ -38,12 +41,11 @@ pub(super) async fn connect(database: &Path) -> Option<AttachedService> {
         tracing::warn!(%address, "the session file names an address that does not belong to this user");
         return None;
     }
+    // The answer of the service shows that the handle refers to the service.
+    let background = if is_background { Some(ProcessHandle::open(pid)?) } else { None };
     let client = ApiClient::new(&url, &session).ok()?;
     match tokio::time::timeout(ANSWER_TIMEOUT, client.list_live_runs()).await {
-        Ok(Ok(_)) => {
-            let background_pid = is_background.then_some(pid);
-            Some(AttachedService { client, url, port: address.port(), background_pid })
-        }
+        Ok(Ok(_)) => Some(AttachedService { client, url, port: address.port(), background }),
         Ok(Err(error)) => {
             tracing::info!(%error, "the key service of the session file does not accept the session");
             None

@@ -51,12 +51,11 @@ pub(crate) fn open_hidden(context: &WindowContext) -> tauri::Result<()> {
             tracing::warn!(%error, "could not record the bounds of the window");
         }
         // Closing this window also closes the one-time window, which could lose a key, so the page of the one-time
-        // window asks the user first. After that, this window's page asks about live training runs, whose reports could
-        // be lost.
+        // window asks the user first. After that, `quit.rs` decides what happens to the key service.
         if let WindowEvent::CloseRequested { api, .. } = event {
             if super::one_time_window::request_close(&context) {
-                // If the user keeps the one-time window open, the app does not quit. Cancel the question about training
-                // runs, so that the next request to close asks it again.
+                // If the user keeps the one-time window open, the app does not end. Cancel the question, so that the
+                // next request to close asks it again.
                 context.state.quit_confirmation.keep_open();
                 api.prevent_close();
             } else if super::quit::intercept_close_request(&context) {

@@ -13,7 +13,7 @@ use ulkeys_local::settings::Closing;
 
 use super::WindowContext;
 use crate::clipboard::Clipboard;
-use crate::quit_confirmation::{CloseRequest, QuitQuestion, UsesInProgress};
+use crate::quit_confirmation::{CloseCheck, CloseRequest, QuitQuestion, UsesInProgress};
 use crate::service_status::ServiceHost;
 use crate::service_supervisor::ServiceFate;
 
@@ -28,6 +28,10 @@ const CLIPBOARD_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_NAMED: usize = 3;
 /// The time after its last use for which a key counts as in use.
 const RECENT_USE: Duration = Duration::from_mins(5);
+/// Maximum number of keys that are listed, the most recently used first.
+const MAX_LISTED: u32 = 500;
+/// Maximum time to wait for the clients of one key.
+const CLIENT_TIMEOUT: Duration = Duration::from_millis(400);
 /// The number of hours of usage that is requested, the smallest possible one.
 const USAGE_HOURS: u32 = 1;
 
@@ -43,9 +47,9 @@ enum Decision {
 /// progress. The window closes after the decision if there is no reason to ask the user.
 pub(super) fn intercept_close_request(context: &WindowContext) -> bool {
     match context.state.quit_confirmation.begin_check() {
-        None => false,
-        Some(None) => true,
-        Some(Some(request)) => {
+        CloseCheck::MayClose => false,
+        CloseCheck::InProgress => true,
+        CloseCheck::Begun(request) => {
             let context = context.clone();
             tauri::async_runtime::spawn(async move {
                 match decide(&context, request).await {
@@ -68,6 +72,16 @@ pub(crate) fn end_app(context: &WindowContext, fate: ServiceFate) {
     let context = context.clone();
     tauri::async_runtime::spawn(async move {
         let WindowContext { app, state, .. } = &context;
+        // The window stays open until the service is in the background, so that a second start finds it.
+        if fate == ServiceFate::KeepRunning
+            && let Err(reason) = state.service.move_to_background().await
+        {
+            tracing::error!(reason, "the key service does not continue in the background");
+            let uses = find_uses(&context).await.map(|(uses, _)| uses).unwrap_or_default();
+            if ask(&context, QuitQuestion::Quit(uses)).await {
+                return;
+            }
+        }
         // Clear the clipboard while the window is still open: on Wayland, only a program with the focus can replace
         // what it has copied.
         match tokio::time::timeout(CLIPBOARD_TIMEOUT, state.clipboard.run_blocking(Clipboard::remove_copied_key)).await
@@ -101,7 +115,8 @@ async fn decide(context: &WindowContext, request: CloseRequest) -> Decision {
                 Some((uses, true)) => {
                     Decision::Ask { question: QuitQuestion::KeepRunning(uses), otherwise: ServiceFate::KeepRunning }
                 }
-                None => Decision::End(ServiceFate::KeepRunning),
+                // The service does not run, or does not answer.
+                None => Decision::End(ServiceFate::Stop),
             }
         }
         _ => match find_uses(context).await {
@@ -124,14 +139,20 @@ async fn find_uses(context: &WindowContext) -> Option<(UsesInProgress, bool)> {
     None
 }
 
+/// Lists the live runs, and the other keys that were used recently. If only the keys cannot be listed, none are named.
 async fn list_uses(client: &ApiClient) -> Result<(UsesInProgress, bool), ApiClientError> {
     let runs = client.list_live_runs().await?.runs;
     let training: BTreeSet<_> = runs.iter().flat_map(|run| run.summary.key_ids.clone()).collect();
     let names = runs.iter().map(|run| format!("{}/{}", run.summary.project, run.summary.slug));
+    let runs = (names.take(MAX_NAMED).collect(), runs.len());
 
     let sort = KeySort { by: SortBy::LastUsedAt, descending: true };
-    let listed =
-        client.list_key_page(&KeyQuery { sort, limit: 50, ..KeyQuery::default() }, DEFAULT_ROTATION_DAYS).await?;
+    let query = KeyQuery { sort, limit: MAX_LISTED, ..KeyQuery::default() };
+    let listed = match client.list_key_page(&query, DEFAULT_ROTATION_DAYS).await {
+        Ok(listed) => listed,
+        Err(error) if runs.1 == 0 => return Err(error),
+        Err(_) => return Ok((UsesInProgress { runs: runs.0, run_count: runs.1, ..UsesInProgress::default() }, true)),
+    };
     let since = Timestamp::from(SystemTime::now() - RECENT_USE);
     let is_recent = |used: Option<Timestamp>| used.is_some_and(|used| used > since);
     let recent: Vec<_> = (listed.keys.iter().map(|listed| &listed.key))
@@ -139,15 +160,15 @@ async fn list_uses(client: &ApiClient) -> Result<(UsesInProgress, bool), ApiClie
         .collect();
     let mut keys = Vec::new();
     for key in recent.iter().take(MAX_NAMED) {
-        let usage = client.get_usage(&key.key_id, USAGE_HOURS).await?;
-        let latest = usage.sources.into_iter().max_by_key(|client| client.last_used_at);
+        let usage = tokio::time::timeout(CLIENT_TIMEOUT, client.get_usage(&key.key_id, USAGE_HOURS)).await;
+        let clients = usage.ok().and_then(Result::ok).map(|usage| usage.sources).unwrap_or_default();
+        let latest = clients.into_iter().max_by_key(|client| client.last_used_at);
         keys.push(match latest.and_then(|client| client.agent) {
             Some(agent) => format!("{} ({agent})", key.name),
             None => key.name.to_string(),
         });
     }
-    let uses =
-        UsesInProgress { runs: names.take(MAX_NAMED).collect(), run_count: runs.len(), keys, key_count: recent.len() };
+    let uses = UsesInProgress { runs: runs.0, run_count: runs.1, keys, key_count: recent.len() };
     Ok((uses, listed.total > 0))
 }
 

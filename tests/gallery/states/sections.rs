@@ -88,7 +88,7 @@ pub(super) const CONNECTION_PAGE: Scene = Scene {
                     r#"{"type":"status","status":{"state":"running","url":"http://127.0.0.1:8576","port":8576,"host":"background","canKeepRunning":true,"exportLine":"export ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:8576"}}"#,
                 ),
                 GoTo("Connection"),
-                WaitText("The key service runs in the background"),
+                WaitText("At login"),
             ],
         },
         SceneState { name: "port", steps: &[GoTo("Connection"), Click("Change port…"), WaitSelector("main input")] },

@@ -181,6 +181,9 @@ export const copyKeyId = (keyId: string) => call<null>('copy_key_id', { keyId })
 /** Keeps all preferences; the windows hear of them as of any event. */
 export const changePreferences = (preferences: Preferences) => call<null>('change_preferences', { preferences });
 
+/** Whether the service starts when the person logs in; `null` if this system cannot do that. */
+export const getStartAtLogin = () => call<boolean | null>('get_start_at_login');
+export const setStartAtLogin = (enabled: boolean) => call<null>('set_start_at_login', { enabled });
 /** The page shows the question before the app ends (`shown`), or the person has answered it. */
 export const answerQuitQuestion = (answer: 'shown' | 'keepOpen' | 'keepRunning' | 'quit', remember: boolean) =>
   call<null>('answer_quit_question', { answer, remember });

@@ -4,12 +4,17 @@ export const connection = {
   hereText: 'Der Schlüsseldienst ist Teil dieser App: Er läuft, solange die App geöffnet ist.',
   hereAttached:
     'Der Schlüsseldienst läuft eigenständig („ul-keys serve“). Er läuft weiter, wenn Sie diese App schließen.',
-  hereBackground:
-    'Der Schlüsseldienst läuft im Hintergrund. Er läuft weiter, wenn Sie dieses Fenster schließen; „Datei > Beenden“ beendet ihn.',
+  hereAsks: 'Wenn Sie das Fenster schließen, fragt UL Keys, ob der Schlüsseldienst weiterläuft.',
+  hereKeepsRunning:
+    'Der Schlüsseldienst läuft weiter, wenn Sie dieses Fenster schließen. „Datei > Beenden“ beendet ihn.',
   closing: 'Beim Schließen des Fensters',
   closingHint:
     'Programme können Ihre Schlüssel nur verwenden, solange der Schlüsseldienst läuft. „Datei > Beenden“ beendet ihn immer.',
   closings: { ask: 'Fragen', keepRunning: 'Im Hintergrund weiterlaufen', quit: 'Beenden' },
+  atLogin: 'Bei der Anmeldung',
+  atLoginHint:
+    'Ihre Schlüssel funktionieren dann, sobald Sie sich an diesem Computer anmelden, noch bevor Sie ein Fenster öffnen.',
+  atLoginLabel: 'Schlüsseldienst bei der Anmeldung starten',
   address: 'Adresse',
   programs: 'Programme hierher leiten',
   shell: 'bash und zsh',

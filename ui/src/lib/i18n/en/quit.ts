@@ -8,6 +8,10 @@ export const quit = {
   runs_other: '{{number}} training runs are still sending data to UL Keys.',
   keys_one: '{{number}} key was used in the last five minutes.',
   keys_other: '{{number}} keys were used in the last five minutes.',
+  keepLost_one: 'If you quit, what it sends is lost.',
+  keepLost_other: 'If you quit, what they send is lost.',
+  otherKeys_one: '{{number}} other key was used in the last five minutes.',
+  otherKeys_other: '{{number}} other keys were used in the last five minutes.',
   more_one: 'and {{number}} more',
   more_other: 'and {{number}} more',
   effect_one:

@@ -4,12 +4,16 @@ export const connection = {
   hereText: 'O serviço de chaves faz parte deste aplicativo: ele funciona enquanto o aplicativo está aberto.',
   hereAttached:
     'O serviço de chaves é executado por conta própria (“ul-keys serve”). Ele continua em execução quando você fecha este aplicativo.',
-  hereBackground:
-    'O serviço de chaves é executado em segundo plano. Ele continua quando você fecha esta janela; “Arquivo > Sair” o encerra.',
+  hereAsks: 'Ao fechar a janela, o UL Keys pergunta se o serviço de chaves continua em execução.',
+  hereKeepsRunning:
+    'O serviço de chaves continua em execução quando você fecha esta janela. “Arquivo > Sair” o encerra.',
   closing: 'Ao fechar a janela',
   closingHint:
     'Os programas só podem usar suas chaves enquanto o serviço de chaves está em execução. “Arquivo > Sair” sempre o encerra.',
-  closings: { ask: 'Perguntar', keepRunning: 'Continuar em segundo plano', quit: 'Sair' },
+  closings: { ask: 'Perguntar', keepRunning: 'Manter em segundo plano', quit: 'Sair' },
+  atLogin: 'Ao iniciar a sessão',
+  atLoginHint: 'Suas chaves funcionam assim que você inicia a sessão neste computador, antes de abrir uma janela.',
+  atLoginLabel: 'Iniciar o serviço de chaves ao iniciar a sessão',
   address: 'Endereço',
   programs: 'Direcione os programas para cá',
   shell: 'bash e zsh',

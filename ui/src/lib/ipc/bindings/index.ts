@@ -1286,11 +1286,11 @@ rotationDays: number,
  */
 runDays: number | null, 
 /**
- * Rate limits of the embedded service.
+ * Rate limits of the app's own service.
  */
 limits: RateLimits, 
 /**
- * Limits on the training data that the embedded service stores, in MiB.
+ * Limits on the training data that the app's own service stores, in MiB.
  */
 storage: StorageLimits, };
 
@@ -1462,4 +1462,4 @@ export const LIMIT_RANGE: NumberRange = {"least":1,"most":999999};
 
 export const STORAGE_LIMIT_RANGE: NumberRange = {"least":1,"most":9999999};
 
-export type CommandArguments = { get_about: never, export_activity: 'format' | 'kind' | 'keyId' | 'day' | 'title', list_activity: 'query', clear_clipboard: never, copy_key_id: 'keyId', copy_service_url: never, copy_text: 'text', change_port: 'port', get_file_locations: never, retry_service: never, show_list_window: never, subscribe: 'channel', check_key: 'key' | 'method' | 'path', count_keys: never, create_key: 'name' | 'scopes' | 'replaces', focus_one_time_window: never, get_key: 'keyId', get_key_usage: 'keyId' | 'hours', get_keychain_name: 'keyId', list_keys: 'query', rename_key: 'keyId' | 'name', replace_lost_key: never, revoke_key: 'keyId', choose_env_file: 'title', close_one_time_window: 'unseen', copy_key: never, copy_snippet: 'template', one_time_hidden: never, one_time_ready: 'height', reveal_key: 'publicKey', save_in_keychain: 'replace', write_env_file: never, change_preferences: 'preferences', answer_quit_question: 'answer' | 'remember', cancel_run: 'runId', delete_run: 'runId', get_run: 'runId', get_training_storage: never, list_runs: 'keyId' | 'cursor', };
+export type CommandArguments = { get_about: never, export_activity: 'format' | 'kind' | 'keyId' | 'day' | 'title', list_activity: 'query', clear_clipboard: never, copy_key_id: 'keyId', copy_service_url: never, copy_text: 'text', change_port: 'port', get_file_locations: never, get_start_at_login: never, retry_service: never, set_start_at_login: 'enabled', show_list_window: never, subscribe: 'channel', check_key: 'key' | 'method' | 'path', count_keys: never, create_key: 'name' | 'scopes' | 'replaces', focus_one_time_window: never, get_key: 'keyId', get_key_usage: 'keyId' | 'hours', get_keychain_name: 'keyId', list_keys: 'query', rename_key: 'keyId' | 'name', replace_lost_key: never, revoke_key: 'keyId', choose_env_file: 'title', close_one_time_window: 'unseen', copy_key: never, copy_snippet: 'template', one_time_hidden: never, one_time_ready: 'height', reveal_key: 'publicKey', save_in_keychain: 'replace', write_env_file: never, change_preferences: 'preferences', answer_quit_question: 'answer' | 'remember', cancel_run: 'runId', delete_run: 'runId', get_run: 'runId', get_training_storage: never, list_runs: 'keyId' | 'cursor', };
