@@ -57,8 +57,8 @@ impl LoginEntry {
     }
 }
 
-/// Quotes an argument of the `Exec` key (Desktop Entry Specification 1.5, section "The Exec key"): first for the command
-/// line, then as a string of the file.
+/// Quotes an argument of the `Exec` key (Desktop Entry Specification 1.5, section "The Exec key"): first for the
+/// command line, then as a string of the file.
 fn quote_argument(path: &Path) -> io::Result<String> {
     let text = path.to_str().filter(|text| !text.contains(['\n', '\r']));
     let text =
