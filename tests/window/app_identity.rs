@@ -66,7 +66,8 @@ async fn data_of_former_identifier_moves_at_first_start() -> Result<()> {
         "language": "en", "theme": "dark", "textPercent": 110, "clipboardSeconds": 30, "rotationDays": 45
     });
     app.invoke("change_preferences", json!({ "preferences": preferences })).await?.expect("changed");
-    app.close_window(&desktop).await?;
+    // Closing the window would ask, because the key was just used.
+    app.quit().await?;
     rename_to_former_identifier(&desktop)?;
 
     let app = start_at_port(&desktop, port).await?;
@@ -245,7 +246,7 @@ async fn files_are_private_regardless_of_umask() -> Result<()> {
     std::fs::create_dir_all(older_log.parent().context("no parent folder")?)?;
     std::fs::write(&older_log, "an older line\n")?;
     std::fs::create_dir_all(desktop.settings_file().parent().context("no parent folder")?)?;
-    std::fs::write(desktop.settings_file(), json!({ "port": port }).to_string())?;
+    std::fs::write(desktop.settings_file(), json!({ "port": port, "closing": "quit" }).to_string())?;
     let open = |path: &Path| -> Result<u32> { Ok(path.symlink_metadata()?.permissions().mode() & 0o077) };
     ensure!(open(&older_log)? != 0, "the umask of the tests is too strict for this test");
 

@@ -78,7 +78,7 @@ async fn call_with_hostile_arguments(app: &App, window: &str) -> Result<()> {
                 // Valid values are skipped, because they would have an effect, such as opening the file dialog or
                 // closing the window.
                 "choose_env_file" => value.as_str().is_some_and(|it| it.len() < 200 && !it.contains('\n')),
-                "save_in_keychain" | "close_one_time_window" => value.is_boolean(),
+                "save_in_keychain" | "close_one_time_window" | "set_start_at_login" => value.is_boolean(),
                 "one_time_ready" => value.is_number(),
                 // Any short text is valid, because any text can be copied.
                 "copy_text" => value.as_str().is_some_and(|it| it.len() < 200),

@@ -1,5 +1,6 @@
 //! Keys that work without a window: the question when the last window closes, each answer, and the background service.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -318,6 +319,13 @@ async fn windows_and_display_come_and_go_without_rejected_requests() -> Result<(
     Ok(())
 }
 
+/// Returns the path of openbox's implementation of autostart, whose folder depends on the kind of processor.
+fn autostart_program() -> Result<PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib")?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    let found = folders.into_iter().map(|folder| folder.join("openbox-xdg-autostart")).find(|path| path.exists());
+    found.context("openbox-xdg-autostart is missing; install the package openbox")
+}
+
 /// A desktop session starts the service without a window, and honors the switch.
 #[tokio::test]
 async fn session_starts_service_at_login_if_switched_on() -> Result<()> {
@@ -330,8 +338,9 @@ async fn session_starts_service_at_login_if_switched_on() -> Result<()> {
     bring_to_front(&app, &desktop).await?;
     app.close_by_keys(&desktop, "ctrl+q").await?;
     // The started programs keep the output of the session, so it must not be a pipe.
+    let program = autostart_program()?;
     let log_in = || -> Result<()> {
-        let mut session = desktop.command("/usr/lib/x86_64-linux-gnu/openbox-xdg-autostart");
+        let mut session = desktop.command(&program);
         let status = session.arg("OPENBOX").stdout(Stdio::null()).stderr(Stdio::null()).status()?;
         ensure!(status.success(), "the session failed: {status}");
         Ok(())
