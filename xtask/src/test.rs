@@ -27,12 +27,12 @@ const ATTACHED_STORIES: &[&str] = &[
     "activity::",
     "attention::",
     "bulk_actions::",
-    "clipboard::",
     "code_examples::",
     "create::",
     "details::",
     "double_click::",
     "end_to_end::",
+    "focus::",
     "hostile_names::",
     "keychain::",
     "list::",
@@ -46,6 +46,7 @@ const ATTACHED_STORIES: &[&str] = &[
     "rotate::",
     "secret::",
     "stale_responses::",
+    "tooltips::",
     "training_runs::",
 ];
 
