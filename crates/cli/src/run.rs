@@ -114,7 +114,8 @@ fn read_service_port(paths: &Paths) -> Result<u16, String> {
         let database = paths.database.display();
         return Err(format!(
             "there is neither a settings file {file} nor a key database {database}. Open UL Keys or run \
-             `ul-keys serve` first. If one of them is running, XDG_CONFIG_HOME, XDG_DATA_HOME and UL_KEYS_DATA_DIR must be the same in this terminal"
+             `ul-keys serve` first. If one of them is running, XDG_CONFIG_HOME, XDG_DATA_HOME and UL_KEYS_DATA_DIR \
+             must be the same in this terminal"
         ));
     }
     let settings = Settings::load(paths.settings.clone());
